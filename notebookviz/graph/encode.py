@@ -1,0 +1,165 @@
+"""The recording as one compact JSON object: what the page and the panel read.
+
+The layout is documented in ``docs/architecture.md``; ``notebookviz/viewer/js/recording.js`` reads it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING, Any
+
+from notebookviz.graph.totals import module_totals, output_bytes
+
+if TYPE_CHECKING:
+    from notebookviz.graph.records import Argument, Node, Recording, Source, TensorType
+
+FORMAT = 1
+OPENING_NODES = 40
+
+
+def encode(recording: Recording) -> dict[str, Any]:
+    """Turn a recording into plain JSON data.
+
+    Args:
+        recording: What capture returned.
+
+    Returns:
+        A dictionary of JSON types only; keys with empty values are left out of the nodes.
+    """
+    totals = module_totals(recording)
+    children = recording.children()
+    nodes = []
+    for node in recording.nodes:
+        row = _node(node)
+        if node.kind == "module":
+            held = totals.get(node.path)
+            if held is not None:
+                row["params"] = held.params
+                row["trainable"] = held.trainable
+            if is_leaf(recording, children, node.index):
+                row["leaf"] = 1
+        row["bytes"] = output_bytes(recording, node.index)
+        nodes.append({key: value for key, value in row.items() if value not in ("", 0, [], None)})
+    root = totals.get("")
+    return {
+        "format": FORMAT,
+        "model": recording.root.type,
+        "mode": recording.mode,
+        "input": recording.input_text,
+        "inferred": recording.input_inferred,
+        "tensors": recording.tensors,
+        "seconds": round(recording.seconds, 4),
+        "notes": list(recording.notes),
+        "failure": _failure(recording),
+        "totals": {
+            "params": root.params if root else 0,
+            "trainable": root.trainable if root else 0,
+            "bytes": root.param_bytes if root else 0,
+            "macs": recording.root.macs,
+        },
+        "nodes": nodes,
+        "values": [_type(value.type) for value in recording.values],
+        "initializers": [
+            {
+                "name": tensor.name,
+                "kind": tensor.kind,
+                "type": _type(tensor.type),
+                "trainable": tensor.trainable,
+                "aliases": list(tensor.aliases),
+            }
+            for tensor in recording.initializers
+        ],
+        "inputs": [_argument(item) for item in recording.inputs],
+        "outputs": [_argument(item) for item in recording.outputs],
+        "opened": opening(recording, children),
+    }
+
+
+def pack(recording: Recording) -> bytes:
+    """Encode a recording as gzipped UTF-8 JSON."""
+    text = json.dumps(encode(recording), separators=(",", ":"), ensure_ascii=False)
+    return gzip.compress(text.encode("utf-8", "surrogatepass"), 6, mtime=0)
+
+
+def is_leaf(recording: Recording, children: tuple[tuple[int, ...], ...], index: int) -> bool:
+    """Whether a module call is drawn as one node that can't be opened: it holds at most one operator."""
+    inside = children[index]
+    return not inside or (len(inside) == 1 and recording.nodes[inside[0]].kind == "operator")
+
+
+def opening(
+    recording: Recording, children: tuple[tuple[int, ...], ...], limit: int = OPENING_NODES, depth: int | None = None
+) -> list[int]:
+    """Module calls that are open at first: the greatest depth that shows at most ``limit`` nodes.
+
+    The root is always open.  With ``depth`` given, modules are open down to that depth, however many nodes it shows.
+    """
+    opened = [0]
+    frontier = [0]
+    level = 0
+    while True:
+        level += 1
+        following = [
+            child
+            for index in frontier
+            for child in children[index]
+            if recording.nodes[child].kind == "module"
+            and "uncalled" not in recording.nodes[child].marks
+            and not is_leaf(recording, children, child)
+        ]
+        if not following or (depth is not None and level >= depth):
+            return opened
+        together = {*opened, *following}
+        shown = sum(1 for index in together for child in children[index] if child not in together)
+        if depth is None and shown > limit:
+            return opened
+        opened.extend(following)
+        frontier = following
+
+
+def _node(node: Node) -> dict[str, Any]:
+    return {
+        "parent": node.parent,
+        "kind": node.kind,
+        "type": node.type,
+        "qualified": node.qualified,
+        "path": node.path,
+        "call": node.call,
+        "inputs": [_argument(item) for item in node.inputs],
+        "outputs": list(node.outputs),
+        "attributes": [[item.name, item.value] for item in node.attributes],
+        "initializers": list(node.initializers),
+        "macs": node.macs,
+        "marks": sorted(node.marks),
+        "message": node.message,
+        "repr": node.repr,
+        "doc": node.doc,
+        "source": _source(node.source),
+        "hooks": node.user_hooks,
+    }
+
+
+def _argument(argument: Argument) -> list[Any]:
+    return [argument.name, list(argument.values), list(argument.initializers)]
+
+
+def _type(kind: TensorType) -> list[Any]:
+    return [kind.dtype, list(kind.shape), kind.device]
+
+
+def _source(source: Source | None) -> list[Any] | None:
+    return None if source is None else [source.file, source.line, source.function, source.code]
+
+
+def _failure(recording: Recording) -> dict[str, Any] | None:
+    failure = recording.failure
+    if failure is None:
+        return None
+    return {
+        "node": failure.node,
+        "kind": failure.kind,
+        "message": failure.message,
+        "source": _source(failure.source),
+        "hint": failure.hint,
+    }
