@@ -1,0 +1,127 @@
+"""A real JupyterLab or Notebook 7 in a process of its own, with its own home and settings."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import nbformat
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TOKEN = "token"  # noqa: S105 - the server lives for one test run and listens on loopback only
+PREFIX = "/pre/fix/"
+START_SECONDS = 90
+
+Kind = Literal["lab", "notebook"]
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class JupyterServer:
+    """Start with ``with``; ``expose`` makes ``window.jupyterapp`` visible to the driver (the product never uses it)."""
+
+    def __init__(self, kind: Kind, folder: Path, *, expose: bool = True, proxy: bool = False) -> None:
+        self.kind = kind
+        self.folder = folder
+        self.expose = expose
+        self.proxy = proxy
+        self.port = free_port()
+        self.log = folder / "server.log"
+        self.work = folder / "work"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}{PREFIX}"
+
+    def __enter__(self) -> JupyterServer:
+        self.work.mkdir(parents=True, exist_ok=True)
+        environment = dict(os.environ)
+        for name in ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):
+            place = self.folder / name.lower()
+            place.mkdir(exist_ok=True)
+            environment[name] = str(place)
+        command = [
+            *(sys.executable, "-m", "jupyterlab" if self.kind == "lab" else "notebook"),
+            *("--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={self.port}"),
+            *("--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.base_url={PREFIX}"),
+            *(f"--ServerApp.root_dir={self.work}", "--LabApp.news_url="),
+        ]
+        if not self.proxy:
+            command.append("--ServerApp.jpserver_extensions={'jupyter_server_proxy': False}")
+        if self.expose:
+            command.append("--LabApp.expose_app_in_browser=True")
+            if self.kind == "notebook":
+                command.append("--JupyterNotebookApp.expose_app_in_browser=True")
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command, cwd=self.work, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        self._wait_until_it_answers()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        process = self.process
+        if process is None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def _wait_until_it_answers(self) -> None:
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            assert self.process is not None
+            assert self.process.poll() is None, f"Jupyter ended at once:\n{self.log.read_text()}"
+            try:
+                with urllib.request.urlopen(f"{self.url}api/status?token={TOKEN}", timeout=5):  # noqa: S310 - loopback
+                    return
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                time.sleep(0.1)
+        self.__exit__()
+        message = f"Jupyter did not answer within {START_SECONDS} s:\n{self.log.read_text()}"
+        raise AssertionError(message)
+
+    def write_notebook(self, cells: Sequence[str]) -> str:
+        """Write a notebook of code cells; returns its name."""
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        name = f"{uuid.uuid4().hex}.ipynb"
+        nbformat.write(notebook, self.work / name)
+        return name
+
+    def address(self, name: str) -> str:
+        """Where the browser finds a notebook: in Lab in a workspace of its own."""
+        if self.kind == "lab":
+            return f"{self.url}lab/workspaces/{uuid.uuid4().hex}/tree/{name}?reset&token={TOKEN}"
+        return f"{self.url}notebooks/{name}?token={TOKEN}"
+
+    def request(self, method: str, path: str) -> int:
+        """Call Jupyter's REST interface; returns the status."""
+        request = urllib.request.Request(f"{self.url}{path}?token={TOKEN}", method=method)  # noqa: S310 - loopback
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - loopback
+            return int(answer.status)
+
+    def remove(self) -> None:
+        """Delete the folder that the server worked in."""
+        shutil.rmtree(self.folder, ignore_errors=True)
