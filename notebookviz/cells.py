@@ -1,0 +1,105 @@
+"""Which notebook cell runs now, and telling panels when one begins or ends."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of one cell.
+
+    Attributes:
+        cell: Names the cell: the front end's id, or a digest of its text where it sends none.
+        execution: Names this execution of it.
+    """
+
+    cell: str
+    execution: str
+
+
+class Listener(Protocol):
+    """What is told about cells."""
+
+    run: Run | None
+
+    def cell_began(self, run: Run) -> None:
+        """Called before a cell runs."""
+
+    def cell_ended(self) -> None:
+        """Called after a cell has run."""
+
+
+_listeners: weakref.WeakSet[Any] = weakref.WeakSet()
+_watched: weakref.WeakSet[Any] = weakref.WeakSet()
+_running = [0]
+
+
+def shell() -> Any:  # noqa: ANN401 - IPython's shell has no useful type
+    """The IPython shell, or None; does not load IPython."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None else None
+
+
+def in_notebook() -> bool:
+    """Whether a front end that may draw widgets is connected: a kernel runs us."""
+    return hasattr(shell(), "kernel")
+
+
+def current_run() -> Run | None:
+    """The execution that runs now; None outside IPython."""
+    found = shell()
+    if found is None:
+        return None
+    kernel = getattr(found, "kernel", None)
+    if kernel is None:
+        return Run("", str(found.execution_count))
+    parent = kernel.get_parent() or {}
+    cell = (parent.get("metadata") or {}).get("cellId")
+    if not cell:
+        code = (parent.get("content") or {}).get("code", "")
+        cell = "text:" + hashlib.sha256(str(code).encode("utf-8", "replace")).hexdigest()
+    return Run(str(cell), str((parent.get("header") or {}).get("msg_id", "")))
+
+
+def busy() -> bool:
+    """Whether a cell runs."""
+    return _running[0] > 0
+
+
+def listen(listener: Listener) -> None:
+    """Tell a listener when cells begin and end, for as long as it lives."""
+    _listeners.add(listener)
+    found = shell()
+    if found is None or found in _watched:
+        return
+    _watched.add(found)
+    _running[0] = 1  # we are called from within a cell
+    found.events.register("pre_run_cell", _before)
+    found.events.register("post_run_cell", _after)
+
+
+def listeners() -> Iterator[Any]:
+    """Everyone who listens."""
+    return iter(list(_listeners))
+
+
+def _before(_: object) -> None:
+    _running[0] += 1
+    run = current_run()
+    if run is not None:
+        for each in listeners():
+            each.cell_began(run)
+
+
+def _after(_: object) -> None:
+    _running[0] = max(0, _running[0] - 1)
+    for each in listeners():
+        each.cell_ended()
