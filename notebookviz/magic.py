@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -199,10 +200,10 @@ class NetronMagics(Magics):
     def _open(self, arguments: Arguments) -> None:
         browser = "--browser" in arguments.flags
         target, texts = self._target(arguments)
-        if isinstance(target, str | os.PathLike):
+        if isinstance(target, str | os.PathLike) or _is_proto(target):
             if texts or arguments.inputs or arguments.input_size:
                 raise InputError(
-                    f"{os.fspath(target)!r} is a file; a file takes no input.", hint="Leave the input away."
+                    f"{arguments.target!r} is a file, not a module; it takes no input.", hint="Leave the input away."
                 )
             api.open_file(target, height=arguments.height, browser=browser)
             return
@@ -218,9 +219,14 @@ class NetronMagics(Magics):
         if _compiles(arguments.target):
             return self._evaluate(arguments.target), []
         first, *rest = arguments.pieces
+        path_like = _looks_like_path(arguments.target)
         if rest and all(map(_compiles, arguments.pieces)):
-            return self._evaluate(first), rest
-        if _looks_like_path(arguments.target):
+            try:
+                return self._evaluate(first), rest
+            except InputError:
+                if not path_like:
+                    raise
+        if path_like:
             return arguments.target, []
         raise InputError(
             f"{arguments.target!r} is neither a file in {str(Path.cwd())!r} nor a Python expression.",
@@ -237,7 +243,9 @@ class NetronMagics(Magics):
                     f"{text!r} is neither a file in {str(Path.cwd())!r} nor a Python expression that works ({reason}).",
                     hint="Check the path.",
                 ) from error
-            raise InputError(f"{text!r} did not work: {reason}.", hint="Run it in a cell to see the whole error.") from error
+            raise InputError(
+                f"{text!r} did not work: {reason}.", hint="Run it in a cell to see the whole error."
+            ) from error
 
     def _size(self, text: str) -> Any:  # noqa: ANN401 - show() says what it wants
         if _SIZE.fullmatch(text):
@@ -261,6 +269,12 @@ class NetronMagics(Magics):
         for panel in panels:
             panel.close()
         print(f"Closed {len(panels)} panel{'' if len(panels) == 1 else 's'}.")  # noqa: T201 - the answer to the user
+
+
+def _is_proto(value: object) -> bool:
+    """Whether it is an onnx ModelProto; there is none as long as nobody has imported onnx."""
+    onnx = sys.modules.get("onnx")
+    return onnx is not None and isinstance(value, onnx.ModelProto)
 
 
 def _compiles(text: str) -> bool:
