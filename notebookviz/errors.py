@@ -40,7 +40,18 @@ class ViewerError(NotebookvizError, RuntimeError):
 
 
 class ExportError(NotebookvizError, RuntimeError):
-    """The ONNX export failed or was cancelled."""
+    """The ONNX export failed or was cancelled.
+
+    Args:
+        what: One sentence, naming the module it failed at where that is known.
+        where: Path of that module, or the file concerned.
+        hint: The next step to try.
+        report: The full report, for whoever wants all of it.
+    """
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "", report: str = "") -> None:
+        self.report = report
+        super().__init__(what, where=where, hint=hint)
 
 
 class MissingExtraError(NotebookvizError, ImportError):

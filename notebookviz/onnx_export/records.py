@@ -1,0 +1,126 @@
+"""What an export, a saved file and a comparison leave behind, as frozen records (no torch here)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Cancel = Callable[[], bool] | threading.Event
+    OnProgress = Callable[[str, float], object]
+
+LIVE = "live/"
+STAGES = ("preparing", "starting", "rebuilding", "tracing", "converting", "checking", "writing", "comparing")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How far one output of the ONNX file is from PyTorch's, over one input.
+
+    Attributes:
+        trial: Which input: ``"new input"``, ``"another new input"`` or ``"batch of 3"``.
+        output: Name of the ONNX output.
+        absolute: Largest absolute difference; infinite when shapes or NaNs differ.
+        relative: The same, divided by the largest magnitude of PyTorch's output.
+        limit: The relative difference up to which the two count as equal.
+        text: What differs, when it isn't a number: ``"shape (2, 5), wanted (2, 4)"``.
+    """
+
+    trial: str
+    output: str
+    absolute: float
+    relative: float
+    limit: float
+    text: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether this output is equal within rounding."""
+        return not self.text and self.relative <= self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The outputs of an ONNX file in onnxruntime beside PyTorch's.
+
+    Attributes:
+        verdict: ``"agrees"``, ``"wrong"``, or ``"unknown"`` when the two could not be compared.
+        sentence: The verdict for people, with the largest differences; or why there is none.
+        absolute: Largest absolute difference over all inputs and outputs.
+        relative: Largest relative difference (to the largest magnitude of the output concerned).
+        differences: One for each input and output.
+        notes: What the comparison did not cover, as sentences.
+        seconds: Wall-clock seconds.
+    """
+
+    verdict: Literal["agrees", "wrong", "unknown"]
+    sentence: str
+    absolute: float = 0.0
+    relative: float = 0.0
+    differences: tuple[Difference, ...] = ()
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxExport:
+    """A true ONNX export without its weights.
+
+    Attributes:
+        exporter: ``"torch.export"``, or ``"TorchScript"`` when the first could not do it.
+        graph_bytes: The ONNX model, with each weight as external data at ``live/<initializer>``.
+        live: For each such initializer the name of the model's tensor that it stands for.
+        nodes: Number of ONNX nodes.
+        opset: Version of the ONNX operators.
+        dynamic_batch: Whether the first axis of the inputs is free.
+        inputs: Names of the ONNX inputs.
+        outputs: Names of the ONNX outputs.
+        stages: Seconds of each stage, in order.
+        seconds: Wall-clock seconds of all of it.
+        notes: Sentences for the user: what was fixed, left out or done instead.
+        check: The comparison with PyTorch, once it was made.
+        call: The arguments it was exported with, kept for the comparison.
+    """
+
+    exporter: Literal["torch.export", "TorchScript"]
+    graph_bytes: bytes = field(repr=False)
+    live: dict[str, str] = field(repr=False)
+    nodes: int
+    opset: int
+    dynamic_batch: bool
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    stages: tuple[tuple[str, float], ...]
+    seconds: float
+    notes: tuple[str, ...] = ()
+    check: Comparison | None = None
+    call: tuple[tuple[Any, ...], dict[str, Any]] = field(default=((), {}), repr=False)
+
+    @property
+    def sentence(self) -> str:
+        """One line for the status bar."""
+        batch = "any batch size" if self.dynamic_batch else "fixed batch size"
+        return f"Exported by {self.exporter} in {self.seconds:.1f} s: {self.nodes} nodes, opset {self.opset}, {batch}."
+
+
+@dataclass(frozen=True, slots=True)
+class SavedOnnx:
+    """An ONNX file on disk.
+
+    Attributes:
+        path: The file.
+        data: The file beside it that holds the weights, when they don't fit into one file of 2 GB.
+        nbytes: Bytes on disk, both together.
+        seconds: Wall-clock seconds of writing and checking.
+        check: The comparison with PyTorch, if one was asked for.
+    """
+
+    path: Path
+    data: Path | None
+    nbytes: int
+    seconds: float
+    check: Comparison | None = None

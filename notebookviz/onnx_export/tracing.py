@@ -1,0 +1,282 @@
+"""In the export process: ``torch.export``, then ``torch.onnx``, on fake tensors."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import re
+from typing import TYPE_CHECKING, Any
+
+import onnx_ir as ir
+import torch
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
+from torch.utils import _pytree as pytree
+
+from notebookviz.onnx_export.checking import check_graph
+from notebookviz.onnx_export.failure import Explained, conversion_place
+from notebookviz.onnx_export.rebuilding import FlatOutputs, OnlyCpu, OpenModules, Rebuilt, fake_maker, parameter_names, unique
+from notebookviz.onnx_export.records import LIVE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+INLINE_LIMIT = 64 << 20
+PRIVATE = ("pkg.torch.onnx.stack_trace", "pkg.torch.export.ExportedProgram.graph_signature")
+
+
+def export(task: dict[str, Any], blobs: list[bytes], enter: Callable[[str], None]) -> tuple[dict[str, Any], list[bytes]]:
+    """Do the task ``export``.
+
+    Args:
+        task: Specs and options.
+        blobs: The pickled model, and the values that travelled.
+        enter: Told of each stage.
+    """
+    enter("rebuilding")
+    mode = FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv())
+    rebuilt = Rebuilt(task, blobs[0], fake_maker(mode, blobs[1]))
+    flat = FlatOutputs(rebuilt.model)
+    opened = OpenModules(rebuilt.model)
+    enter("tracing")
+    notes: list[str] = []
+    with OnlyCpu() if task["devices"] else contextlib.nullcontext(), opened.watching():
+        try:
+            program, dynamic = _trace(task, rebuilt, mode, notes)
+        except BaseException as error:
+            raise Explained(error, "tracing", opened.failed) from error
+    enter("converting")
+    try:
+        onnx_program = torch.onnx.export(
+            program,
+            dynamo=True,
+            optimize=False,
+            verbose=False,
+            opset_version=task["opset"],
+            input_names=task["input_names"],
+            output_names=task["output_names"] or _output_names(flat.names),
+        )
+    except BaseException as error:
+        raise Explained(error, "converting", conversion_place(error, program)) from error
+    assert onnx_program is not None  # noqa: S101
+    model = onnx_program.model
+    names = dynamic.names(model)
+    _rename_dims(model, names)
+    live = _swap_weights(model, rebuilt)
+    for holder in (model.graph, *model.graph.all_nodes()):
+        for key in PRIVATE:
+            holder.metadata_props.pop(key, None)
+    proto = ir.to_proto(model)
+    enter("checking")
+    check_graph(proto)
+    if flat.left_out:
+        notes.append(f"Outputs of type {', '.join(sorted(flat.left_out))} are not tensors and are left out.")
+    return {
+        "live": live,
+        "nodes": len(proto.graph.node),
+        "opset": model.opset_imports.get("", 0),
+        "dynamic_batch": bool(names) and dynamic.batch,
+        "inputs": [item.name for item in proto.graph.input],
+        "outputs": [item.name for item in proto.graph.output],
+        "notes": notes,
+    }, [proto.SerializeToString()]
+
+
+class _Dynamic:
+    """Which axes are free, and what they are called."""
+
+    def __init__(self, shapes: Any, names: list[tuple[int, int, str]], *, batch: bool) -> None:  # noqa: ANN401
+        self.shapes = shapes
+        self.batch = batch
+        self._names = names
+
+    def names(self, model: ir.Model) -> dict[str, str]:
+        """New name of each symbol, read from the inputs of the graph that came out."""
+        found: dict[str, str] = {}
+        for index, axis, name in self._names:
+            if index < len(model.graph.inputs):
+                shape = model.graph.inputs[index].shape
+                dim = shape[axis] if shape is not None and axis < len(shape) else None
+                symbol = dim.value if isinstance(dim, ir.SymbolicDim) else None
+                if symbol and symbol not in found:
+                    taken = set(found.values())
+                    found[symbol] = name if name not in taken else f"{name}_{len(taken)}"
+        return found
+
+
+def _trace(
+    task: dict[str, Any], rebuilt: Rebuilt, mode: FakeTensorMode, notes: list[str]
+) -> tuple[torch.export.ExportedProgram, _Dynamic]:
+    args, kwargs = tuple(rebuilt.args), dict(rebuilt.kwargs)
+    if rebuilt.extra is not None:
+        shapes, names = _user_shapes(rebuilt.extra)
+        with _any_size():
+            program = torch.export.export(rebuilt.model, args, kwargs, dynamic_shapes=shapes, strict=False)
+        return program, _Dynamic(shapes, names, batch=any(axis == 0 for _, axis, _ in names))
+    size = batch_size((args, kwargs))
+    if task["dynamic_batch"] and size:
+        try:
+            return _trace_dynamic(rebuilt, args, kwargs, mode, size)
+        except Exception as error:  # noqa: BLE001  (whatever it was: the static export decides)
+            reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        notes.append(f"The batch size is fixed at {size}: with a free one the export failed ({reason.rstrip('.')}).")
+    program = torch.export.export(rebuilt.model, args, kwargs, strict=False)
+    return program, _Dynamic(None, [], batch=False)
+
+
+def _trace_dynamic(
+    rebuilt: Rebuilt, args: tuple[Any, ...], kwargs: dict[str, Any], mode: FakeTensorMode, size: int
+) -> tuple[torch.export.ExportedProgram, _Dynamic]:
+    example = (args, kwargs)
+    if size == 1:  # torch.export takes a size of 1 for a constant
+        example = pytree.tree_map(lambda item: _repeated(item, mode) if batched(item, size) else item, example)
+    args, kwargs = example
+    bound = _bound(rebuilt.model, args, kwargs)
+    shapes = pytree.tree_map(
+        lambda item: {0: torch.export.Dim.AUTO} if batched(item, max(size, 2)) else None, bound, is_leaf=lambda x: x is None
+    )
+    program = torch.export.export(rebuilt.model, args, kwargs, dynamic_shapes=shapes, strict=False)
+    placeholders = [
+        node.meta["val"]
+        for node in program.graph.nodes
+        if node.op == "placeholder" and node.name in program.graph_signature.user_inputs
+    ]
+    tensors = [item for item in placeholders if isinstance(item, torch.Tensor)]
+    leaves = [item for item in pytree.tree_leaves(example) if isinstance(item, torch.Tensor)]
+    fixed = [old for new, old in zip(tensors, leaves, strict=True) if batched(old, max(size, 2)) and isinstance(new.shape[0], int)]
+    if fixed:
+        raise ValueError("the model turns it into a constant")
+    names = [(index, 0, "batch") for index, item in enumerate(leaves) if batched(item, max(size, 2))]
+    return program, _Dynamic(shapes, names, batch=True)
+
+
+def batch_size(example: Any) -> int:  # noqa: ANN401
+    """Length of the first axis of the first tensor input; 0 when there is none."""
+    tensors = [item for item in pytree.tree_leaves(example) if isinstance(item, torch.Tensor) and item.dim()]
+    return int(tensors[0].shape[0]) if tensors else 0
+
+
+def batched(item: object, size: int) -> bool:
+    """Whether an input is taken to have the batch as its first axis."""
+    return isinstance(item, torch.Tensor) and item.dim() > 0 and item.shape[0] == size
+
+
+def _repeated(tensor: torch.Tensor, mode: FakeTensorMode) -> torch.Tensor:
+    if isinstance(tensor, FakeTensor):
+        with mode:
+            return torch.cat([tensor, tensor])
+    return torch.cat([tensor, tensor])
+
+
+def _bound(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    signature = inspect.signature(model.forward)
+    bound = signature.bind(*args, **kwargs).arguments
+    result: dict[str, Any] = {}
+    for name, value in bound.items():
+        if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+            result.update(value)
+        else:
+            result[name] = value
+    return result
+
+
+@contextlib.contextmanager
+def _any_size() -> Any:  # noqa: ANN401
+    """Axes of length 0 and 1 may be dynamic too, where this torch knows how."""
+    from torch.fx.experimental import _config  # noqa: PLC0415
+
+    patch = getattr(_config, "patch", None)
+    if patch is None or not hasattr(_config, "backed_size_oblivious"):
+        yield
+        return
+    with patch(backed_size_oblivious=True):
+        yield
+
+
+def _user_shapes(shapes: Any) -> tuple[Any, list[tuple[int, int, str]]]:  # noqa: ANN401
+    """Axis names given as text become dynamic axes; returns their names by input and axis too."""
+    names: list[tuple[int, int, str]] = []
+    position = 0
+
+    def visit(item: Any) -> Any:  # noqa: ANN401
+        nonlocal position
+        if item is None or (isinstance(item, dict) and (not item or all(isinstance(key, int) for key in item))):
+            index, position = position, position + 1
+            if item is None:
+                return None
+            names.extend((index, axis, dim if isinstance(dim, str) else getattr(dim, "__name__", "")) for axis, dim in item.items())
+            return {axis: torch.export.Dim.AUTO if isinstance(dim, str) else dim for axis, dim in item.items()}
+        if isinstance(item, dict):
+            return {key: visit(value) for key, value in item.items()}
+        if isinstance(item, list | tuple):
+            return type(item)(visit(value) for value in item)
+        return item
+
+    result = visit(shapes)
+    return result, [item for item in names if item[2] and item[2] not in ("AUTO", "DYNAMIC", "STATIC")]
+
+
+def _output_names(names: list[str]) -> list[str] | None:
+    """Names from the structure that forward returned, unless it returned one bare tensor or a tuple."""
+    if all(name.isdigit() or not name for name in names):
+        return None
+    return unique(names)
+
+
+def _rename_dims(model: ir.Model, names: dict[str, str]) -> None:
+    if not names:
+        return
+    pattern = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")\b")
+    values = [*model.graph.inputs, *model.graph.outputs, *(value for node in model.graph.all_nodes() for value in node.outputs)]
+    for value in values:
+        if value.shape is not None and not value.shape.is_static():
+            value.shape = ir.Shape(
+                [
+                    pattern.sub(lambda hit: names[hit[1]], dim.value) if isinstance(dim, ir.SymbolicDim) and dim.value else dim
+                    for dim in value.shape
+                ]
+            )
+
+
+def _swap_weights(model: ir.Model, rebuilt: Rebuilt) -> dict[str, str]:
+    """Put an address in place of each weight; drop those that no node uses."""
+    names = rebuilt.names()
+    pointers = {_pointer(tensor): rebuilt.specs[index].name for index, tensor in rebuilt.tensors.items() if _pointer(tensor)}
+    live: dict[str, str] = {}
+    outputs = set(model.graph.outputs)
+    for key, value in list(model.graph.initializers.items()):
+        if not value.uses() and value not in outputs:
+            del model.graph.initializers[key]
+            continue
+        raw = getattr(value.const_value, "raw", None)
+        if not isinstance(raw, torch.Tensor):
+            continue
+        name = names.get(id(raw)) or pointers.get(_pointer(raw), "")
+        if name:
+            live[key] = name
+            value.const_value = _address(key, value.const_value)
+        elif isinstance(raw, FakeTensor):
+            raise Explained(
+                ValueError(
+                    f"The model uses a tensor of shape {tuple(raw.shape)} that is neither a parameter nor a buffer "
+                    f"({key}), and it is too large to be carried as a constant. Register it with register_buffer()."
+                ),
+                "converting",
+                None,
+            )
+    return live
+
+
+def _address(key: str, tensor: Any) -> ir.ExternalTensor:  # noqa: ANN401
+    return ir.ExternalTensor(
+        location=LIVE + key, offset=0, length=tensor.nbytes, dtype=tensor.dtype, shape=tensor.shape, name=key
+    )
+
+
+def _pointer(tensor: torch.Tensor) -> tuple[Any, ...] | None:
+    if isinstance(tensor, FakeTensor) or not tensor.numel():
+        return None
+    return tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride()
+
+
+__all__ = ["batch_size", "batched", "export", "parameter_names"]
