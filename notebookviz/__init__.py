@@ -1,1 +1,65 @@
-"""See the PyTorch model you hold in memory, in Jupyter, in the real Netron viewer."""
+"""See the PyTorch model you hold in memory, in Jupyter, in the real Netron viewer.
+
+Example:
+    >>> from notebookviz import show
+    >>> show(model)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+from notebookviz.errors import (
+    ExportError,
+    InputError,
+    LoadingError,
+    MissingExtraError,
+    NotebookvizError,
+    ViewerError,
+)
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from notebookviz.api import open_file, show, summary
+    from notebookviz.panel import Panel
+
+__all__ = [
+    "ExportError",
+    "InputError",
+    "LoadingError",
+    "MissingExtraError",
+    "NotebookvizError",
+    "Panel",
+    "ViewerError",
+    "open_file",
+    "show",
+    "summary",
+]
+
+_LAZY: Final = {
+    "Panel": "notebookviz.panel",
+    "open_file": "notebookviz.api",
+    "show": "notebookviz.api",
+    "summary": "notebookviz.api",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a function or a class
+    """Load what needs torch or widgets only when it is asked for."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'notebookviz' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted(__all__)
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Register ``%netron``: what ``%load_ext notebookviz`` does."""
+    from notebookviz.magic import register
+
+    register(shell)

@@ -1,0 +1,330 @@
+"""``show``, ``summary`` and ``open_file``: the only place where the parts are joined."""
+
+from __future__ import annotations
+
+import html
+import inspect
+import sys
+import webbrowser
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from notebookviz import cells
+from notebookviz.capture import capture
+from notebookviz.capture.tensors import resolve
+from notebookviz.errors import InputError, NotebookvizError
+from notebookviz.fingerprint import fingerprint
+from notebookviz.graph.encode import opening, pack
+from notebookviz.hold import Hold
+from notebookviz.loading import ModelFile, read_model_file
+from notebookviz.panel import Panel, Parts, View
+from notebookviz.serving.protocol import Answer, Method
+from notebookviz.serving.server import Page, Server, server
+from notebookviz.table import ModuleTable
+from notebookviz.tensor_bytes import tensor_bytes
+from notebookviz.viewer import netron
+from notebookviz.viewer.static import static_html
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+    from torch import nn
+
+    from notebookviz.graph.records import Recording
+    from notebookviz.jobs import Job
+
+LEAST_HEIGHT = 320
+EMBEDDED = 20 << 20
+
+
+def show(  # noqa: PLR0913 - the options are keywords, and each is documented
+    model: nn.Module,
+    *inputs: Any,  # noqa: ANN401 - whatever forward takes
+    input_size: Sequence[int] | Sequence[Sequence[int]] | None = None,
+    dtypes: torch.dtype | Sequence[torch.dtype] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    mode: Literal["eval", "train"] = "eval",
+    depth: int | None = None,
+    height: int = 600,
+    browser: bool = False,
+) -> Panel:
+    """Show a model: its graph in Netron, and its module table.
+
+    The model is traced without computing, and nothing about it changes.
+
+    Args:
+        model: A ``torch.nn.Module``, or an ``onnx.ModelProto``.
+        *inputs: Inputs of ``forward``; without any they are inferred.  A single tuple is unpacked, a single dict is
+            taken as keyword arguments when its keys are parameters of ``forward``.
+        input_size: Shape of the input, or a list of shapes, instead of inputs.
+        dtypes: Data type, or one for each shape.
+        kwargs: Keyword arguments of ``forward``.
+        mode: Which path to trace; the model's own mode is left alone.
+        depth: How many levels of modules are open at first.
+        height: Height of the panel in pixels, at least 320.
+        browser: Open it in a browser tab instead of the notebook.
+
+    Returns:
+        The panel.
+
+    Raises:
+        InputError: The model or an option is not what is wanted.
+
+    Example:
+        >>> from torch import nn
+        >>> panel = show(nn.Sequential(nn.Linear(4, 2), nn.ReLU()), input_size=(1, 4))  # doctest: +SKIP
+        >>> panel.table.total_params  # doctest: +SKIP
+        10
+    """
+    height = _height(height)
+    if type(model).__name__ == "ModelProto" and hasattr(model, "SerializeToString"):
+        return _show_file(ModelFile(f"{_proto_name(model)}.onnx", model.SerializeToString()), model, height, browser)
+    looking = _Looking(model, inputs, kwargs, {"input_size": input_size, "dtypes": dtypes, "mode": mode})
+    view = looking.look({})
+    if depth is not None and (not isinstance(depth, int) or depth < 1):
+        raise InputError(f"depth is {depth!r}; it is a number of levels, at least 1.", hint="Leave it out.")
+    parts = Parts(
+        subject={"kind": "structure", "name": type(model).__name__},
+        hold=looking.hold,
+        methods={"tensor": looking.tensor, **_netron_methods()},
+        page=_page,
+        view=view,
+        trace=looking.look,
+        mark=looking.mark,
+        release=looking.release,
+        fallback=_table_of,
+        server=_server(),
+        opened=opening(view.recording, view.recording.children(), depth=depth),
+    )
+    return _present(Panel(parts, height=height), browser=browser)
+
+
+def summary(  # noqa: PLR0913 - the options are keywords, and each is documented
+    model: nn.Module,
+    *inputs: Any,  # noqa: ANN401 - whatever forward takes
+    input_size: Sequence[int] | Sequence[Sequence[int]] | None = None,
+    dtypes: torch.dtype | Sequence[torch.dtype] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    mode: Literal["eval", "train"] = "eval",
+) -> ModuleTable:
+    """The module table of a model: names, types, output shapes, parameters, MACs and memory.
+
+    Args:
+        model: A ``torch.nn.Module``.
+        *inputs: As for :func:`show`.
+        input_size: As for :func:`show`.
+        dtypes: As for :func:`show`.
+        kwargs: As for :func:`show`.
+        mode: As for :func:`show`.
+
+    Returns:
+        The table; ``print`` it, or use ``.rows``, ``.total_params``, ``.total_macs``, ``.to_dataframe()``.
+
+    Example:
+        >>> from torch import nn
+        >>> summary(nn.Linear(4, 2), input_size=(1, 4)).total_params
+        10
+    """
+    looking = _Looking(model, inputs, kwargs, {"input_size": input_size, "dtypes": dtypes, "mode": mode})
+    return looking.look({}).table
+
+
+def open_file(path: str | os.PathLike[str], *, height: int = 600, browser: bool = False) -> Panel:
+    """Open a model file in Netron; its bytes go to the page, and nothing in it is executed.
+
+    Args:
+        path: Any file that Netron reads; ``~`` works.
+        height: Height of the panel in pixels.
+        browser: Open it in a browser tab instead of the notebook.
+
+    Returns:
+        The panel.
+
+    Raises:
+        LoadingError: The file is missing, empty, unreadable, a folder or a web address.
+
+    Example:
+        >>> open_file("exported.onnx")  # doctest: +SKIP
+    """
+    file = read_model_file(path)
+    return _show_file(file, file, _height(height), browser, path=str(path))
+
+
+class _Looking:
+    """A model with its inputs: looks at it as often as asked, and can let go of it."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: tuple[Any, ...],
+        kwargs: Mapping[str, Any] | None,
+        options: dict[str, Any],
+    ) -> None:
+        args, named = arguments(model, inputs, kwargs)
+        self.hold = Hold(model)
+        self._inputs: tuple[tuple[Any, ...], dict[str, Any]] | None = (args, named)
+        self._options = options
+
+    def look(self, changes: Mapping[str, Any]) -> View:
+        """Trace the model as it is now."""
+        model = self._model()
+        options = {**self._options, **changes}
+        args, named = self._inputs if self._inputs is not None else ((), {})
+        if changes.get("input_size") is not None:
+            args, named = (), {}
+            options["dtypes"] = None
+        recording: Recording = capture(model, args, named, **options)
+        return View(pack(recording), recording, ModuleTable(recording), self.mark())
+
+    def mark(self) -> object:
+        """What changes when the model does; None once it is gone."""
+        model = self.hold.get()
+        return fingerprint(model) if isinstance(model, torch.nn.Module) else None
+
+    def release(self) -> None:
+        """Let go of the inputs."""
+        self._inputs = None
+
+    def tensor(self, params: Mapping[str, Any]) -> Answer:
+        """The present values of one tensor."""
+        name = str(params.get("name", ""))
+        found = tensor_bytes(resolve(self._model(), name), name=name)
+        facts = {
+            "dtype": found.dtype,
+            "shape": list(found.shape),
+            "metrics": [list(item) for item in found.metrics],
+            "description": found.description,
+        }
+        return Answer(facts, (found.data,))
+
+    def _model(self) -> nn.Module:
+        model = self.hold.get()
+        if model is None:
+            raise InputError(
+                "The panel has let go of its model, and nothing else in the kernel holds it.",
+                hint="Run the cell that shows it again.",
+            )
+        return model
+
+
+def arguments(
+    model: object, inputs: tuple[Any, ...], kwargs: Mapping[str, Any] | None
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments for ``forward``, from what was given to :func:`show`.
+
+    Example:
+        >>> arguments(torch.nn.Linear(1, 1), ({"input": torch.ones(1)},), None)
+        ((), {'input': tensor([1.])})
+    """
+    named = dict(kwargs or {})
+    if len(inputs) != 1:
+        return inputs, named
+    only = inputs[0]
+    if isinstance(only, tuple) and type(only) is tuple:
+        if only and all(isinstance(item, int) for item in only):
+            raise InputError(
+                f"show() got the tuple of numbers {only!r} as an input; it wants a tensor.",
+                hint=f"Did you mean input_size={only!r}?",
+            )
+        return only, named
+    if isinstance(only, dict) and only and isinstance(model, torch.nn.Module):
+        known = inspect.signature(model.forward).parameters
+        if all(isinstance(key, str) and key in known for key in only):
+            return (), {**only, **named}
+    return inputs, named
+
+
+def _show_file(file: ModelFile, held: object, height: int, browser: bool, path: str = "") -> Panel:  # noqa: FBT001
+    hold = Hold(file)
+    methods: dict[str, Method] = {
+        **_netron_methods(),
+        "file": lambda _: Answer({"name": file.name}, (file.data,)),
+        "external": lambda params: Answer({}, (file.external(str(params.get("name", ""))),)),
+    }
+    parts = Parts(
+        subject={"kind": "file", "name": file.name, "path": path or file.name, "size": len(file.data)},
+        hold=hold if held is file else Hold(held),
+        methods=methods,
+        page=lambda panel, saved: _file_page(panel, file, saved=saved),
+        fallback=lambda _: ("", f"{file.name}, {len(file.data):,} bytes"),
+        server=_server(),
+    )
+    return _present(Panel(parts, height=height), browser=browser)
+
+
+def _netron_methods() -> dict[str, Method]:
+    def metadata(params: Mapping[str, Any]) -> Answer:
+        types = [str(item) for item in params.get("types") or []]
+        return Answer({}, (netron.metadata_subset(str(params.get("name", "")), types),))
+
+    return {
+        "module": lambda params: Answer({}, (netron.module_text(str(params.get("name", ""))),)),
+        "metadata": metadata,
+    }
+
+
+def _page(panel: Panel, saved: bool) -> Page:  # noqa: FBT001 - named in Parts
+    token = "" if saved else str(panel.served.get("token", ""))
+    fallback, _ = _table_of(panel)
+    found = static_html(panel.subject, panel.graph, state=panel.state, token=token, fallback=fallback)
+    return Page(found.html, found.policy)
+
+
+def _file_page(panel: Panel, file: ModelFile, *, saved: bool) -> Page:
+    token = "" if saved else str(panel.served.get("token", ""))
+    if saved and len(file.data) > EMBEDDED:
+        raise NotebookvizError(
+            f"{file.name} takes {len(file.data) >> 20} MB; a saved page holds up to {EMBEDDED >> 20} MB.",
+            hint="Share the file itself.",
+        )
+    modules = {}
+    if saved:
+        modules = {name: netron.module_text(name) for name in sorted(netron.module_names())}
+    data = file.data if saved else b""
+    found = static_html(panel.subject, data, state=panel.state, token=token, modules=modules)
+    return Page(found.html, found.policy)
+
+
+def _table_of(panel: Panel) -> tuple[str, str]:
+    table = panel.table
+    return str(table._repr_html_()), str(table)  # noqa: SLF001 - IPython's own protocol
+
+
+def _present(panel: Panel, *, browser: bool) -> Panel:
+    if cells.in_notebook() and not browser:
+        panel.display()
+        return panel
+    if not panel.url:
+        print(panel.title, panel.table, sep="\n")  # noqa: T201 - there is no other way to show it
+        return panel
+    opened = _open_browser(panel.url)
+    print(f"{panel.title}: {'opened' if opened else 'open'} {panel.url}", flush=True)  # noqa: T201 - where it is
+    return panel
+
+
+def _open_browser(url: str) -> bool:
+    try:
+        return webbrowser.open(url)
+    except webbrowser.Error:
+        return False
+
+
+def _server() -> Server | None:
+    """The loopback server; None where no port can be opened, and the comm has to do."""
+    try:
+        return server()
+    except OSError as error:
+        print(f"notebookviz: no local port could be opened ({error}).", file=sys.stderr)  # noqa: T201
+        return None
+
+
+def _height(height: int) -> int:
+    if not isinstance(height, int) or isinstance(height, bool) or height < 1:
+        raise InputError(f"height is {height!r}; it is a number of pixels.", hint="For example height=600.")
+    return max(height, LEAST_HEIGHT)
+
+
+def _proto_name(proto: Any) -> str:  # noqa: ANN401 - an onnx.ModelProto
+    return str(proto.graph.name)[:80] or "model"

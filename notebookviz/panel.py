@@ -1,0 +1,427 @@
+"""The widget: traits, messages and lifecycle.  It computes nothing; ``api`` hands it callables."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import anywidget
+import traitlets
+from ipywidgets import widget_serialization
+
+from notebookviz import cells, selection
+from notebookviz.assets import LOADER, Assets, assets
+from notebookviz.errors import InputError, NotebookvizError
+from notebookviz.serving.protocol import Answer, Method, answer
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from torch import nn
+
+    from notebookviz.graph.records import Recording
+    from notebookviz.hold import Hold
+    from notebookviz.jobs import Job, Progress
+    from notebookviz.serving.server import Page, Server
+    from notebookviz.table import ModuleTable
+
+GRACE: Final = 20.0
+_STATE_KEYS: Final = frozenset({"opened", "selected", "view", "options", "layout", "sort", "filter", "tab", "kind"})
+
+_open: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+@dataclass
+class View:
+    """One look at a model: what is drawn, and the table beside it.
+
+    Attributes:
+        graph: The packed recording.
+        recording: The recording.
+        table: Its module table.
+        mark: What changes when the model does.
+    """
+
+    graph: bytes
+    recording: Recording
+    table: ModuleTable
+    mark: object = None
+
+
+@dataclass
+class Parts:
+    """What ``api`` hands to a panel: the subject, and callables for all that needs computing.
+
+    Attributes:
+        subject: Facts for the header: ``{"kind": "structure"|"file", "name": …}``.
+        hold: The model, which the panel can let go of.
+        methods: What a route can be asked, beside what the panel answers itself.
+        page: Builds the document for a plain browser, or for a file (``saved``).
+        view: The first look; None for a file.
+        trace: Looks again, with another input size or none.
+        mark: The model's present mark; None when it can't be told.
+        export: Makes the job of an ONNX export from its options and the file to write.
+        fallback: HTML shown where no script runs, and the same as text.
+        release: Lets go of the inputs.
+    """
+
+    subject: dict[str, Any]
+    hold: Hold[Any]
+    methods: Mapping[str, Method]
+    page: Callable[[Panel, bool], Page]
+    view: View | None = None
+    trace: Callable[[Mapping[str, Any]], View] | None = None
+    mark: Callable[[], object] = lambda: None
+    export: Callable[[Mapping[str, Any], str | None], Job[Any]] | None = None
+    fallback: Callable[[Panel], tuple[str, str]] = lambda _: ("", "")
+    release: Callable[[], None] = lambda: None
+    server: Server | None = None
+    opened: list[int] = field(default_factory=lambda: [0])
+
+
+class Panel(anywidget.AnyWidget):  # type: ignore[misc]
+    """A model on the screen; what :func:`notebookviz.show` returns.
+
+    Example:
+        >>> panel = show(model)  # doctest: +SKIP
+        >>> panel.expand("layer1.0")  # doctest: +SKIP
+        >>> panel.selected  # doctest: +SKIP
+    """
+
+    _esm = LOADER
+
+    assets = traitlets.Instance(Assets).tag(sync=True, **widget_serialization)
+    subject = traitlets.Dict().tag(sync=True)
+    graph = traitlets.Bytes().tag(sync=True)
+    state = traitlets.Dict().tag(sync=True)
+    served = traitlets.Dict().tag(sync=True)
+    status = traitlets.Dict().tag(sync=True)
+    height = traitlets.Int(600).tag(sync=True)
+
+    def __init__(self, parts: Parts, *, height: int = 600) -> None:
+        self._parts = parts
+        self._lock = threading.RLock()
+        self._job: Job[Any] | None = None
+        self._grace: threading.Timer | None = None
+        self._closed = False
+        self._told = False
+        self.run = cells.current_run()
+        view = parts.view
+        super().__init__(
+            assets=assets(),
+            subject=parts.subject,
+            graph=view.graph if view else b"",
+            state={"opened": parts.opened, "selected": None},
+            height=height,
+        )
+        self._key = str(self.model_id or id(self))
+        self._methods: dict[str, Method] = {
+            "state": self._keep_state,
+            "views": self._count_views,
+            "origin": self._name_origin,
+            "refresh": self._refresh_asked,
+            "export": self._export_asked,
+            "cancel": self._cancel_asked,
+            "report": self._report_asked,
+            "html": self._html_asked,
+            "hello": lambda params: Answer({"token": str(params.get("token", ""))}),
+            **parts.methods,
+        }
+        if parts.server is not None:
+            parts.server.add(self._key, self)
+            self.served = {"port": parts.server.port, "token": parts.server.token, "id": self._key}
+        self.on_msg(self._on_message)
+        cells.listen(self)
+        _open.add(self)
+
+    # What people use.
+
+    @property
+    def url(self) -> str:
+        """Address of this panel in a plain browser on this computer; ``""`` when no port could be opened."""
+        server = self._parts.server
+        return server.url(self._key) if server is not None and not self._closed else ""
+
+    @property
+    def title(self) -> str:
+        """What is shown: the model's class, or the file's name."""
+        return str(self._parts.subject.get("name", ""))
+
+    @property
+    def recording(self) -> Recording:
+        """The traced forward pass that is drawn."""
+        return self._view().recording
+
+    @property
+    def table(self) -> ModuleTable:
+        """The module table, the same as :func:`notebookviz.summary` gives."""
+        return self._view().table
+
+    @property
+    def selected(self) -> nn.Module | None:
+        """The module that is selected, or that the selected operator belongs to; None when nothing is."""
+        index = self.state.get("selected")
+        if not isinstance(index, int) or not 0 <= index < len(self.recording.nodes):
+            return None
+        model = self._parts.hold.get()
+        found: nn.Module | None = None if model is None else model.get_submodule(self.recording.nodes[index].path)
+        return found
+
+    def select(self, module: str | nn.Module | None) -> None:
+        """Select a module by path or by itself, and open what hides it; None selects nothing."""
+        if module is None:
+            self._show_state(self.state.get("opened", [0]), None)
+            return
+        index = self._find(module)
+        self._show_state(selection.revealed(self.recording, self.state.get("opened", [0]), index), index)
+
+    def expand(self, module: str | nn.Module) -> None:
+        """Open a module in place, and what encloses it."""
+        opened = selection.expanded(self.recording, self.state.get("opened", [0]), self._find(module))
+        self._show_state(opened, self.state.get("selected"))
+
+    def collapse(self, module: str | nn.Module) -> None:
+        """Close an opened module."""
+        opened = selection.collapsed(self.state.get("opened", [0]), self._find(module))
+        self._show_state(opened, self.state.get("selected"))
+
+    def refresh(self, **options: object) -> None:
+        """Look at the model again, after it has changed.
+
+        Args:
+            **options: ``input_size=`` to look with another input.
+        """
+        if self._parts.trace is None:
+            raise InputError("A file is not traced.", hint="Open it again with %netron.")
+        view = self._parts.trace(options)
+        with self._lock:
+            self._parts.view = view
+            self.graph = view.graph
+            self._told = False
+            self._set_status(notice=None)
+        self._event("graph", {}, (view.graph,))
+
+    def save_html(self, path: str | os.PathLike[str]) -> None:
+        """Save the panel as one HTML file that needs no kernel and no network."""
+        from notebookviz.files import write_atomically
+
+        write_atomically(path, self._parts.page(self, True).html.encode())  # noqa: FBT003 - named in Parts
+
+    def save_onnx(self, path: str | os.PathLike[str], **options: object) -> Any:  # noqa: ANN401 - the export's report
+        """Export the model to an ONNX file and wait for it.
+
+        Args:
+            path: The file to write; it is replaced only once the export has succeeded.
+            **options: What :func:`notebookviz.onnx_export.export` takes: ``opset=``, ``dynamic=`` and more.
+
+        Returns:
+            The export's report.
+        """
+        import os
+
+        return self._start_export(options, os.fspath(path)).wait()
+
+    def shows(self, target: object) -> bool:
+        """Whether this panel shows a model, or the file of a path or name."""
+        return self._parts.hold.get() is target or target in (self.title, self._parts.subject.get("path"))
+
+    def close(self) -> None:
+        """Let go of the model, stop answering, and close the widget; what is drawn stays where a page holds it."""
+        if self._closed:
+            return
+        self.release()
+        self._closed = True
+        if self._parts.server is not None:
+            self._parts.server.remove(self._key)
+        _open.discard(self)
+        super().close()
+
+    # Life.
+
+    def release(self) -> None:
+        """Let go of the model; its weights can still be seen for as long as someone else holds it."""
+        with self._lock:
+            if not self._parts.hold.held:
+                return
+            self._parts.hold.release()
+            self._parts.release()
+        self._event("released", {})
+
+    def cell_began(self, run: cells.Run) -> None:
+        """Let go when the cell that made this panel runs again."""
+        if self.run is not None and run.cell and run.cell == self.run.cell and run.execution != self.run.execution:
+            self.release()
+
+    def cell_ended(self) -> None:
+        """Say so when the model is no longer the one that is drawn."""
+        view = self._parts.view
+        if view is None or self._told or view.mark is None:
+            return
+        now = self._parts.mark()
+        if now is not None and now != view.mark:
+            self._told = True
+            self._set_status(notice={"text": "The model has changed.", "action": "refresh"})
+            self._event("notice", {"text": "The model has changed.", "action": "refresh"})
+
+    def _count_views(self, params: Mapping[str, Any]) -> Answer:
+        """A page says how many views of this panel it has; with none left for a while the model is let go of."""
+        with self._lock:
+            if self._grace is not None:
+                self._grace.cancel()
+                self._grace = None
+            if params.get("count"):
+                self._parts.hold.take()
+            else:
+                self._wait_for_views()
+        return Answer()
+
+    def _wait_for_views(self) -> None:
+        self._grace = threading.Timer(GRACE, self._no_views)
+        self._grace.daemon = True
+        self._grace.start()
+
+    def _no_views(self) -> None:
+        if cells.busy():  # a page that was reloaded can't be heard over the comm yet
+            self._wait_for_views()
+        else:
+            self.release()
+
+    # Display.
+
+    def display(self) -> None:
+        """Show the panel in the cell that runs now: the widget, or where no script runs its table."""
+        from IPython.display import publish_display_data
+
+        html, text = self._parts.fallback(self)
+        bundle = {"text/plain": text}
+        if html:
+            bundle["text/html"] = html
+        bundle["application/vnd.jupyter.widget-view+json"] = {  # type: ignore[assignment]
+            "version_major": 2,
+            "version_minor": 1,
+            "model_id": self.model_id,
+        }
+        publish_display_data(bundle)
+
+    def _ipython_display_(self) -> None:
+        now = cells.current_run()
+        if self.run is None or now is None or now.execution != self.run.execution:
+            self.display()
+
+    def __repr__(self) -> str:
+        """One line; the table is in ``.table``."""
+        state = "closed" if self._closed else (self.url.partition("/" + self._key)[0] and f"at {self.url}")
+        return f"<Panel of {self.title}{', ' + state if state else ''}>"
+
+    # Messages.
+
+    @property
+    def methods(self) -> Mapping[str, Method]:
+        """What a route can ask."""
+        return self._methods
+
+    def page(self) -> Page:
+        """The document for a plain browser."""
+        return self._parts.page(self, False)  # noqa: FBT003 - named in Parts
+
+    def _on_message(self, _: object, content: object, __: object) -> None:
+        reply = answer(self._methods, content)
+        if reply is not None:
+            self.send(reply[0], buffers=list(reply[1]))
+
+    def _event(self, name: str, data: Mapping[str, Any], buffers: Sequence[bytes] = ()) -> None:
+        message = {"event": name, "data": dict(data)}
+        if self._parts.server is not None:
+            self._parts.server.send(self._key, message, buffers)
+        if self.comm is not None:
+            with suppress(RuntimeError, OSError):
+                self.send(message, buffers=list(buffers))
+
+    def _keep_state(self, params: Mapping[str, Any]) -> Answer:
+        kept = {key: value for key, value in params.items() if key in _STATE_KEYS}
+        with self._lock:
+            self.state = {**self.state, **kept}
+        return Answer()
+
+    def _name_origin(self, params: Mapping[str, Any]) -> Answer:
+        if self._parts.server is not None:
+            self._parts.server.origins.add(str(params.get("origin", "")))
+        return Answer()
+
+    def _refresh_asked(self, params: Mapping[str, Any]) -> Answer:
+        self.refresh(**{key: params[key] for key in ("input_size",) if key in params})
+        return Answer()
+
+    def _html_asked(self, _: Mapping[str, Any]) -> Answer:
+        name = "".join(each if each.isalnum() or each in "-_." else "_" for each in self.title)[:80] or "model"
+        return Answer({"name": f"{name}.html"}, (self._parts.page(self, True).html.encode(),))  # noqa: FBT003
+
+    def _export_asked(self, params: Mapping[str, Any]) -> Answer:
+        self._start_export(params, None)
+        return Answer()
+
+    def _cancel_asked(self, _: Mapping[str, Any]) -> Answer:
+        if self._job is not None:
+            self._job.cancel()
+        return Answer()
+
+    def _report_asked(self, _: Mapping[str, Any]) -> Answer:
+        return Answer({"text": self._job.report if self._job is not None else ""})
+
+    def _start_export(self, options: Mapping[str, Any], path: str | None) -> Job[Any]:
+        if self._parts.export is None:
+            raise NotebookvizError("Only a model in memory is exported; this is a file.")
+        job = self._parts.export(options, path)
+        job.listen(self._job_told)
+        self._job = job
+        return job.start()
+
+    def _job_told(self, progress: Progress) -> None:
+        data = {
+            "kind": progress.kind,
+            "state": progress.state,
+            "stage": progress.stage,
+            "seconds": round(progress.seconds, 1),
+            "message": progress.message,
+            "report": progress.has_report,
+        }
+        self._set_status(job=data)
+        self._event("job", data)
+
+    # State.
+
+    def _set_status(self, **changes: object) -> None:
+        with self._lock:
+            self.status = {key: value for key, value in {**self.status, **changes}.items() if value is not None}
+
+    def _show_state(self, opened: Iterable[int], selected: object) -> None:
+        change = {"opened": list(opened), "selected": selected}
+        with self._lock:
+            self.state = {**self.state, **change}
+        self._event("state", change)
+
+    def _view(self) -> View:
+        if self._parts.view is None:
+            raise InputError(f"{self.title} is a file: it has no recording and no module table.")
+        return self._parts.view
+
+    def _find(self, module: str | nn.Module) -> int:
+        if isinstance(module, str):
+            return selection.find(self.recording, module)
+        model = self._parts.hold.get()
+        for name, each in model.named_modules() if model is not None else ():
+            if each is module:
+                return selection.find(self.recording, name)
+        raise InputError(
+            f"{type(module).__name__} is not a module of this {self.title}.",
+            hint='Pass one of its modules, or a path such as "layer1.0".',
+        )
+
+
+def open_panels() -> list[Panel]:
+    """The panels that were shown and not closed, oldest first."""
+    return sorted(_open, key=lambda panel: str(panel.run.execution) if panel.run else "")
