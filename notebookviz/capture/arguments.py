@@ -1,0 +1,204 @@
+"""What a user passes as model and input: checked, and brought into one form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from notebookviz.capture import inputs, naming
+from notebookviz.capture.trace import forward_names
+from notebookviz.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def check_model(model: Any) -> nn.Module:  # noqa: ANN401
+    """Refuse what is not a model, in one sentence with the next step.
+
+    Raises:
+        InputError: It is not an ``nn.Module`` object.
+    """
+    if isinstance(model, nn.Module):
+        return model
+    wanted = "Expected a torch.nn.Module, got"
+    if model is None:
+        raise InputError(f"{wanted} None.", hint="Pass the model itself: show(model).")
+    if isinstance(model, type):
+        name = naming.clean(model.__name__)
+        raise InputError(f"{wanted} the class {name}.", hint=f"Make an object of it first: show({name}(...)).")
+    if isinstance(model, str):
+        shown = naming.cut(repr(model), 80)
+        raise InputError(f"{wanted} the string {shown}.", hint="For a file use the magic: %netron path/to/model.onnx.")
+    if isinstance(model, torch.Tensor):
+        raise InputError(f"{wanted} a tensor.", hint="Pass the model first, then its inputs: show(model, x).")
+    if isinstance(model, dict) and model and all(isinstance(item, torch.Tensor) for item in model.values()):
+        raise InputError(
+            f"{wanted} a state dict of {len(model):,} tensors.",
+            hint="Load it into its model and pass that: model.load_state_dict(...).",
+        )
+    if callable(model) and hasattr(model, "__name__"):
+        name = naming.clean(str(model.__name__))
+        hint = "Write it as an nn.Module." if name == "<lambda>" else f"Call it and pass what it returns: show({name}())."
+        raise InputError(f"{wanted} the function {name}.", hint=hint)
+    raise InputError(f"{wanted} {_article(type(model).__name__)}.", hint="Pass the model itself: show(model).")
+
+
+def normalise(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any] | None,
+    input_size: Any = None,  # noqa: ANN401 (checked here)
+    dtypes: Any = None,  # noqa: ANN401 (checked here)
+) -> Call | None:
+    """Turn what the user passed into the arguments of one forward call.
+
+    A tuple of tensors is unpacked; a list is one argument; a dict is keyword arguments where its keys are parameters
+    of ``forward``, else one argument.
+
+    Returns:
+        Positional and keyword arguments, or None where the user passed nothing.
+
+    Raises:
+        InputError: The input is of a kind that no model takes, or is given twice.
+    """
+    args = tuple(args)
+    named = dict(kwargs or {})
+    if input_size is not None:
+        if args or named:
+            raise InputError("Got inputs and input_size=.", hint="Pass one of them.")
+        return _sized(model, input_size, dtypes), {}
+    if dtypes is not None:
+        raise InputError("Got dtypes= without input_size=.", hint="Pass input_size=(1, 3, 224, 224) too, or the input.")
+    if not args and not named:
+        return None
+    if len(args) == 1 and isinstance(args[0], tuple) and args[0]:
+        if all(isinstance(item, int) for item in args[0]):
+            raise InputError(
+                f"Got the tuple {naming.cut(str(args[0]), 80)} as input.", hint=f"Did you mean input_size={args[0]}?"
+            )
+        if any(isinstance(item, torch.Tensor) for item in args[0]):
+            args = args[0]
+    if len(args) == 1 and isinstance(args[0], dict) and args[0] and not named:
+        names = _all_forward_names(model)
+        if all(isinstance(key, str) and key in names for key in args[0]):
+            args, named = (), dict(args[0])
+    for at, item in enumerate(args):
+        _check(item, f"Input {at}")
+    for name, item in named.items():
+        _check(item, f"Input {name}")
+    return args, named
+
+
+def refuse_mismatch(model: nn.Module, call: Call, message: str, index_of_input: bool) -> None:  # noqa: FBT001
+    """Refuse an input whose device or dtype the first layer it meets can't take.
+
+    Args:
+        model: The user's model.
+        call: What the user passed.
+        message: What the failed operator said.
+        index_of_input: Whether the operator that failed took the model's own input.
+
+    Raises:
+        InputError: The input is on another device than the model, or of a dtype that the layer doesn't take.
+    """
+    if not index_of_input:
+        return
+    given = [item for item in (*call[0], *call[1].values()) if isinstance(item, torch.Tensor)]
+    stored = [tensor for _, tensor, _ in naming.tensors(model)]
+    devices = {str(tensor.device) for tensor in stored}
+    for item in given:
+        if "device" in message and devices and str(item.device) not in devices:
+            there = ", ".join(sorted(devices))
+            raise InputError(
+                f"The input is on {item.device}, the model's parameters are on {there}.",
+                hint=f'Pass x.to("{there}").' if len(devices) == 1 else "Move the input there.",
+            )
+    if "dtype" not in message and "scalar type" not in message:
+        return
+    floats = [tensor.dtype for tensor in stored if tensor.dtype.is_floating_point]
+    for item in given:
+        indices = "indices" in message
+        wanted = torch.int64 if indices else floats[0] if floats else item.dtype
+        if item.dtype is not wanted and (not indices or item.dtype.is_floating_point):
+            what = "its embedding takes int64 indices" if indices else f"the model's parameters are {_dtype(wanted)}"
+            raise InputError(
+                f"The input is {_dtype(item.dtype)}, {what}.", hint=f"Pass x.to(torch.{_dtype(wanted)})."
+            )
+
+
+def _sized(model: nn.Module, input_size: Any, dtypes: Any) -> tuple[torch.Tensor, ...]:  # noqa: ANN401
+    shapes = _shapes(input_size)
+    kinds: Sequence[Any] = dtypes if isinstance(dtypes, (list, tuple)) else [dtypes] * len(shapes)
+    if len(kinds) != len(shapes):
+        raise InputError(
+            f"Got {len(shapes)} shapes in input_size= and {len(kinds)} dtypes.", hint="Pass one dtype for each shape."
+        )
+    device, dtype = inputs.placement(model)
+    found = []
+    for shape, kind in zip(shapes, kinds, strict=True):
+        if kind is not None and not isinstance(kind, torch.dtype):
+            raise InputError(
+                f"dtypes= got {naming.cut(repr(kind), 80)}; it wants a torch.dtype.", hint="Pass dtypes=torch.int64."
+            )
+        chosen = kind or (torch.int64 if inputs.wants_indices(model) else dtype)
+        found.append(torch.zeros(shape, dtype=chosen, device=device))
+    return tuple(found)
+
+
+def _shapes(input_size: Any) -> list[tuple[int, ...]]:  # noqa: ANN401
+    if isinstance(input_size, int) and not isinstance(input_size, bool):
+        input_size = (input_size,)
+    shapes = input_size if _is_nested(input_size) else [input_size]
+    found = []
+    for shape in shapes:
+        if not isinstance(shape, (tuple, list, torch.Size)) or not all(
+            isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in shape
+        ):
+            raise InputError(
+                f"input_size= got {naming.cut(repr(input_size), 80)}; it wants one shape or a list of shapes.",
+                hint="Pass input_size=(1, 3, 224, 224).",
+            )
+        found.append(tuple(shape))
+    return found
+
+
+def _is_nested(input_size: Any) -> bool:  # noqa: ANN401
+    return (
+        isinstance(input_size, (list, tuple))
+        and bool(input_size)
+        and all(isinstance(item, (list, tuple)) for item in input_size)
+    )
+
+
+def _check(item: Any, what: str) -> None:  # noqa: ANN401
+    kind = type(item)
+    if kind.__module__.partition(".")[0] == "numpy":
+        raise InputError(f"{what} is a numpy {kind.__name__}; a torch.Tensor is wanted.", hint="Pass torch.from_numpy(x).")
+    if isinstance(item, (list, tuple)) and _numbers(item):
+        raise InputError(f"{what} is a {kind.__name__} of numbers; a torch.Tensor is wanted.", hint="Pass torch.tensor(x).")
+
+
+def _numbers(item: Any) -> bool:  # noqa: ANN401
+    for _ in range(8):
+        if not isinstance(item, (list, tuple)) or not item:
+            break
+        item = item[0]
+    return isinstance(item, (int, float)) and not isinstance(item, bool)
+
+
+def _all_forward_names(model: nn.Module) -> frozenset[str]:
+    model = naming.unwrap(model)
+    return frozenset((*forward_names(type(model)), *inputs.keyword_names(type(model))))
+
+
+def _dtype(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _article(name: str) -> str:
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {naming.clean(name)}"

@@ -1,0 +1,251 @@
+"""From what the tracer wrote down to a recording."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from notebookviz.capture import describe, hints, naming, source
+from notebookviz.capture.trace import LONGEST_MESSAGE, Stopped, message
+from notebookviz.graph.records import (
+    Argument,
+    Attribute,
+    Failure,
+    Initializer,
+    Node,
+    Recording,
+    Source,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from notebookviz.capture.draft import Draft, Entry, Flow
+    from notebookviz.capture.skeleton import Skeleton
+    from notebookviz.graph.records import Mark
+
+
+@dataclass
+class Header:
+    """What a recording says besides its graph."""
+
+    mode: Literal["eval", "train"] = "eval"
+    input_text: str = ""
+    inferred: bool = False
+    tensors: Literal["fake", "real", "none"] = "fake"
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    ended: str = ""
+    limit: float = 0.0
+
+
+def recording(draft: Draft, skeleton: Skeleton, header: Header) -> Recording:
+    """Build the recording of one traced pass.
+
+    Args:
+        draft: What the tracer wrote down; empty where no pass could be run.
+        skeleton: The weightless copy that ran.
+        header: What else the recording says.
+
+    Returns:
+        The recording.
+    """
+    builder = _Builder(draft, skeleton)
+    failure = builder.failure(header)
+    nodes = builder.nodes(everything=header.tensors == "none")
+    return Recording(
+        nodes=nodes,
+        values=tuple(Value(index, kind) for index, kind in enumerate(draft.values)),
+        initializers=tuple(
+            Initializer(index, item.name, item.kind, item.type, item.trainable, tuple(item.aliases))
+            for index, item in enumerate(draft.stored)
+        ),
+        inputs=tuple(_argument(item) for item in draft.inputs),
+        outputs=tuple(_argument(item) for item in draft.outputs),
+        mode=header.mode,
+        input_text=header.input_text,
+        input_inferred=header.inferred,
+        tensors=header.tensors,
+        seconds=header.seconds,
+        notes=tuple(header.notes),
+        failure=failure,
+    )
+
+
+class _Builder:
+    def __init__(self, draft: Draft, skeleton: Skeleton) -> None:
+        self.draft = draft
+        self.skeleton = skeleton
+        self.paths = {id(module): path for path, module in naming.modules(skeleton.model)}
+        self.describer = describe.Describer()
+        self.sources: dict[source.Place, Source] = {}
+        self.described: dict[int, dict[str, Any]] = {}
+        self.entries = [
+            entry for entry in list(draft.entries) if not (entry.operator and "failed" in entry.marks and entry.index != draft.failed)
+        ]
+        self.indices = {entry.index: at for at, entry in enumerate(self.entries)}
+        self.own: dict[str, list[int]] = {}
+        for index, item in enumerate(draft.stored):
+            if item.kind != "constant":
+                for name in (item.name, *item.aliases):
+                    self.own.setdefault(name.rpartition(".")[0], []).append(index)
+
+    def nodes(self, *, everything: bool) -> tuple[Node, ...]:
+        """All nodes: what ran, then the modules that were never called."""
+        macs = self._macs()
+        marks = self._marks()
+        nodes = [self._node(at, entry, macs[at], marks[at]) for at, entry in enumerate(self.entries)]
+        nodes.extend(self._uncalled(nodes, everything=everything))
+        return tuple(nodes)
+
+    def failure(self, header: Header) -> Failure | None:
+        """How the pass ended early, in words."""
+        error = self.draft.error
+        if error is None:
+            return None
+        node = self.indices.get(self.draft.failed, 0)
+        if header.ended == "interrupted":
+            said, hint, kind = "The forward pass was interrupted.", "", "interrupted"
+        elif header.ended == "timeout" or isinstance(error, Stopped):
+            said = f"The forward pass did not end within {header.limit:g} seconds."
+            hint, kind = "Pass a smaller input, or a larger seconds_limit.", "timeout"
+        else:
+            kind, said = type(error).__name__, message(error)
+            if isinstance(error, SystemExit):
+                said = f"forward() ended the program (SystemExit: {said})."
+            hint = hints.hint(self.entries[node], error, self.draft, self.skeleton) if self.entries else ""
+        place = source.raised(error.__traceback__)
+        if place is None and self.entries:
+            place = self.entries[node].place
+        return Failure(
+            node, naming.cut(kind, 100), naming.cut(said, LONGEST_MESSAGE), source.record(place, self.sources), hint
+        )
+
+    def _node(self, at: int, entry: Entry, macs: int, marks: frozenset[Mark]) -> Node:
+        parent = -1 if entry.parent < 0 else self.indices[entry.parent]
+        inputs = tuple(_argument(item) for item in entry.inputs)
+        shared: dict[str, Any] = {
+            "index": at,
+            "parent": parent,
+            "inputs": inputs,
+            "outputs": tuple(entry.outputs),
+            "macs": macs,
+            "marks": marks,
+            "message": entry.message if "failed" in marks else "",
+            "source": source.record(entry.place, self.sources),
+        }
+        if entry.module is not None:
+            return Node(kind="module", call=entry.call, **shared, **self._module(entry.module))
+        path = self._path(entry)
+        op = entry.operator
+        return Node(
+            kind="operator",
+            type=entry.type,
+            qualified=op.qualified if op is not None else "",
+            path=path,
+            attributes=tuple(Attribute(naming.cut(name, 100), value) for name, value in entry.attributes),
+            doc=op.doc if op is not None else "Returns its input unchanged.",
+            **shared,
+        )
+
+    def _path(self, entry: Entry) -> str:
+        at = entry.parent
+        while at >= 0:
+            module = self.draft.entries[at].module
+            if module is not None:
+                return self.paths.get(id(module), "")
+            at = self.draft.entries[at].parent
+        return ""
+
+    def _module(self, module: nn.Module) -> dict[str, Any]:
+        found = self.described.get(id(module))
+        if found is None:
+            kind = type(module)
+            path = self.paths.get(id(module), "")
+            found = self.described[id(module)] = {
+                "type": naming.clean(kind.__name__),
+                "qualified": describe.qualified(kind),
+                "path": path,
+                "attributes": describe.settings(module),
+                "initializers": tuple(dict.fromkeys(self.own.get(path, ()))),
+                "repr": self.describer.text(module),
+                "doc": describe.doc(kind),
+                "user_hooks": self.skeleton.hooks.get(id(module), 0),
+            }
+        return found
+
+    def _macs(self) -> list[int]:
+        totals = [entry.macs for entry in self.entries]
+        for at in range(len(self.entries) - 1, 0, -1):
+            parent = self.entries[at].parent
+            if parent >= 0:
+                totals[self.indices[parent]] += totals[at]
+        return totals
+
+    def _marks(self) -> list[frozenset[Mark]]:
+        draft = self.draft
+        chain = set()
+        if draft.error is not None and draft.failed >= 0:
+            at = draft.entries[draft.failed].parent
+            while at >= 0:
+                chain.add(at)
+                at = draft.entries[at].parent
+        used = {value for entry in self.entries if entry.operator or entry.module is None for _, values, _ in entry.inputs for value in values}
+        used |= draft.touched | {value for _, values, _ in draft.outputs for value in values}
+        found = []
+        for entry in self.entries:
+            marks = set(entry.marks) - {"failed", "unfinished"}
+            if entry.index == draft.failed and draft.error is not None:
+                marks.add("failed")
+            elif entry.index in chain:
+                marks.add("unfinished")
+            elif entry.module is None and entry.outputs and used.isdisjoint(entry.outputs) and draft.error is None:
+                marks.add("unused")
+            found.append(frozenset(marks))
+        return found
+
+    def _uncalled(self, nodes: list[Node], *, everything: bool) -> list[Node]:
+        """Modules that never ran: those that hold parameters, or all of them where nothing ran at all."""
+        called: dict[str, int] = {}
+        for node in nodes:
+            if node.kind == "module":
+                called.setdefault(node.path, node.index)
+        holding = {part for path in self.own for part in _upwards(path)}
+        reached = {part for path in called for part in _upwards(path)}
+        found: list[Node] = []
+        for path, module in naming.modules(self.skeleton.model):
+            if path in called:
+                continue
+            passed_through = path in reached and path not in self.own
+            if not everything and (passed_through or path not in holding):
+                continue
+            parent = -1
+            if path:
+                above = _upwards(path.rpartition(".")[0])
+                parent = next((called[part] for part in above if part in called), 0)
+            index = len(nodes) + len(found)
+            called[path] = index
+            found.append(
+                Node(
+                    index=index,
+                    parent=parent,
+                    kind="module",
+                    marks=frozenset({"uncalled"}),
+                    **self._module(module),
+                )
+            )
+        return found
+
+
+def _upwards(path: str) -> list[str]:
+    found = [path]
+    while path:
+        path = path.rpartition(".")[0]
+        found.append(path)
+    return found
+
+
+def _argument(item: Flow) -> Argument:
+    name, values, stored = item
+    return Argument(name, tuple(dict.fromkeys(values)), tuple(dict.fromkeys(stored)))

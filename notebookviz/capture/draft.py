@@ -1,0 +1,71 @@
+"""What the tracer writes while the model runs; it becomes records afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from notebookviz.capture.operators import Operator
+    from notebookviz.capture.source import Place
+    from notebookviz.graph.records import Mark, TensorType
+
+Flow = tuple[str, list[int], list[int]]
+"""Name of a tensor argument, indices of values, indices of initializers."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """A module call or an operator that has begun."""
+
+    index: int
+    parent: int
+    module: nn.Module | None = None
+    operator: Operator | None = None
+    type: str = ""
+    call: int = 0
+    inputs: list[Flow] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
+    attributes: list[tuple[str, str]] = field(default_factory=list)
+    macs: int = 0
+    marks: set[Mark] = field(default_factory=set)
+    message: str = ""
+    place: Place | None = None
+
+
+@dataclass(slots=True)
+class Stored:
+    """A tensor of the model."""
+
+    name: str
+    kind: Literal["parameter", "buffer", "constant"]
+    type: TensorType
+    trainable: bool = False
+    aliases: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Draft:
+    """All that one traced pass left behind."""
+
+    entries: list[Entry] = field(default_factory=list)
+    values: list[TensorType] = field(default_factory=list)
+    stored: list[Stored] = field(default_factory=list)
+    inputs: list[Flow] = field(default_factory=list)
+    outputs: list[Flow] = field(default_factory=list)
+    touched: set[int] = field(default_factory=set)
+    assumed: int = 0
+    error: BaseException | None = None
+    failed: int = -1
+    constants: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    def finished(self) -> int:
+        """How far the pass came: operators that returned."""
+        return sum(1 for entry in self.entries if entry.operator is not None and "failed" not in entry.marks)
+
+    def results(self) -> Any:  # noqa: ANN401
+        """Indices of the values that the model returned."""
+        return {value for _, values, _ in self.outputs for value in values}

@@ -1,0 +1,81 @@
+"""Tensors inside the arguments and results of a call, and their types as records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from notebookviz.graph.records import TensorType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SCALARS = (str, int, float, bool, bytes, type(None), torch.dtype, torch.device, torch.nn.Module)
+_DEEPEST = 6
+_DTYPES: dict[torch.dtype, str] = {}
+
+
+def tensors(thing: Any, depth: int = 0) -> Iterator[torch.Tensor]:  # noqa: ANN401
+    """Each tensor in nested containers, mappings and plain objects, in order."""
+    for _, tensor in named(thing, "", depth):
+        yield tensor
+
+
+def named(thing: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, torch.Tensor]]:  # noqa: ANN401
+    """Each tensor with where it was found: ``x[0]``, ``logits``."""
+    if isinstance(thing, torch.Tensor):
+        yield name, thing
+    elif isinstance(thing, _SCALARS) or depth > _DEEPEST:
+        return
+    elif isinstance(thing, (list, tuple, set)):
+        for at, item in enumerate(thing):
+            yield from named(item, f"{name}[{at}]" if name else str(at), depth + 1)
+    elif isinstance(thing, Mapping):
+        for key, item in thing.items():
+            yield from named(item, f"{name}.{key}" if name else str(key), depth + 1)
+    elif hasattr(thing, "__dict__") and not callable(thing):
+        for key, item in vars(thing).items():
+            yield from named(item, f"{name}.{key}" if name else str(key), depth + 1)
+
+
+def dtype_text(dtype: torch.dtype) -> str:
+    """``float32`` for ``torch.float32``."""
+    text = _DTYPES.get(dtype)
+    if text is None:
+        text = _DTYPES[dtype] = str(dtype).removeprefix("torch.")
+    return text
+
+
+def kind(tensor: torch.Tensor) -> TensorType:
+    """Type, shape and device of a tensor as a record."""
+    try:
+        shape = tuple(int(size) for size in tensor.shape)
+    except Exception:  # noqa: BLE001 (nested and uninitialised tensors have no shape)
+        shape = ()
+    return TensorType(dtype_text(tensor.dtype), shape, str(tensor.device))
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """A shape as people read it.
+
+    Example:
+        >>> shape_text((1, 3, 224, 224))
+        '1×3×224×224'
+        >>> shape_text(())
+        'scalar'
+    """
+    return "×".join(map(str, shape)) if shape else "scalar"
+
+
+def input_text(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """The model's input as one line: ``1×3×224×224 float32``."""
+    parts = []
+    for tensor in tensors(args):
+        parts.append(f"{shape_text(tuple(tensor.shape))} {dtype_text(tensor.dtype)}")
+    for name, value in kwargs.items():
+        found = [f"{shape_text(tuple(item.shape))} {dtype_text(item.dtype)}" for item in tensors(value)]
+        if found:
+            parts.append(f"{name} {', '.join(found)}")
+    return ", ".join(parts)

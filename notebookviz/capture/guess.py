@@ -1,0 +1,147 @@
+"""What to assume where a forward pass asks for data that a fake tensor does not hold.
+
+Where the data is a stored tensor of the model that nothing has written, the real value is read instead.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+UNKNOWN = (DataDependentOutputException, DynamicOutputShapeException)
+NONE: Any = object()
+"""Nothing can be assumed."""
+
+_READS = frozenset(
+    {"item", "tolist", "__bool__", "__int__", "__float__", "__index__", "__complex__", "numpy", "equal", "allclose"}
+)
+
+
+def name_of(func: Callable[..., Any]) -> str:
+    """Plain name of a function."""
+    return str(getattr(func, "__name__", func)).partition(".")[0]
+
+
+def was_read(func: Callable[..., Any], args: tuple[Any, ...], real: dict[int, torch.Tensor]) -> bool:
+    """Whether the answer was read from the model's own tensor rather than assumed."""
+    return name_of(func) in _READS and _stored(args, real) is not None
+
+
+def result(  # noqa: PLR0911, C901 (one line for each function)
+    func: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    truth: bool,
+    real: dict[int, torch.Tensor],
+) -> Any:  # noqa: ANN401
+    """Answer in place of a function whose answer depends on data.
+
+    Args:
+        func: The function that was asked.
+        args: Its arguments.
+        kwargs: Its keyword arguments.
+        truth: What a condition is assumed to be.
+        real: The model's tensors by the ``id`` of the fake ones that stand for them.
+
+    Returns:
+        The answer, or ``NONE`` where nothing sensible can be assumed.
+    """
+    name = name_of(func)
+    first = args[0] if args else next(iter(kwargs.values()), None)
+    if name in _READS and (stored := _stored(args, real)) is not None:
+        with torch._C.DisableTorchFunction():  # noqa: SLF001
+            return _read(name, stored, args)
+    if not isinstance(first, torch.Tensor):
+        return NONE
+    if name in ("__bool__", "is_nonzero", "equal", "allclose"):
+        return truth
+    if name in ("item", "__int__", "__float__", "__index__", "__complex__"):
+        return _number(name, first, truth=truth)
+    if name == "tolist":
+        return _filled(tuple(first.shape), _number("item", first, truth=truth))
+    if name == "nonzero":
+        return _nonzero(first, as_tuple=bool(kwargs.get("as_tuple", len(args) > 1 and args[1])))
+    if name == "argwhere":
+        return _nonzero(first, as_tuple=False)
+    if name == "where" and len(args) + len(kwargs) == 1:
+        return _nonzero(first, as_tuple=True)
+    if name in ("nms", "batched_nms"):
+        return torch.arange(first.shape[0], device=first.device)
+    if name == "masked_select":
+        return first.reshape(-1)
+    if name == "__getitem__":
+        return first[_index(args[1])]
+    if name == "__setitem__":
+        return None
+    if name in ("unique", "unique_consecutive", "_unique2", "unique_dim"):
+        return _unique(first, args, kwargs)
+    if name == "bincount":
+        return first.new_zeros(max(int(kwargs.get("minlength", 0)), 1))
+    if name == "repeat_interleave":
+        return first
+    return NONE
+
+
+def _stored(args: tuple[Any, ...], real: dict[int, torch.Tensor]) -> torch.Tensor | None:
+    found = real.get(id(args[0])) if args else None
+    return None if found is None or found.is_meta or hasattr(found, "fake_mode") else found
+
+
+def _read(name: str, stored: torch.Tensor, args: tuple[Any, ...]) -> Any:  # noqa: ANN401
+    from torch._subclasses.fake_tensor import unset_fake_temporarily  # noqa: PLC0415 (needed here only)
+
+    with unset_fake_temporarily(), torch.utils._python_dispatch._disable_current_modes():  # noqa: SLF001
+        return getattr(stored.detach(), name)(*args[1:])
+
+
+def _number(name: str, tensor: torch.Tensor, *, truth: bool) -> float | int | bool | complex:
+    if name == "__float__" or (name == "item" and tensor.dtype.is_floating_point):
+        return 1.0
+    if name == "__complex__" or tensor.dtype.is_complex:
+        return 1 + 0j
+    return truth if tensor.dtype is torch.bool and name == "item" else 1
+
+
+def _filled(shape: tuple[int, ...], value: Any) -> Any:  # noqa: ANN401
+    return [_filled(shape[1:], value) for _ in range(shape[0])] if shape else value
+
+
+def _nonzero(tensor: torch.Tensor, *, as_tuple: bool) -> Any:  # noqa: ANN401
+    count, rank = tensor.numel(), max(tensor.dim(), 1)
+    if as_tuple:
+        return tuple(torch.zeros(count, dtype=torch.int64, device=tensor.device) for _ in range(rank))
+    return torch.zeros(count, tensor.dim(), dtype=torch.int64, device=tensor.device)
+
+
+def _index(index: Any) -> Any:  # noqa: ANN401
+    """Turn masks into indices that select everything, and bounds that are unknown into open ends."""
+    if isinstance(index, tuple):
+        flat: list[Any] = []
+        for item in index:
+            if isinstance(item, torch.Tensor) and item.dtype in (torch.bool, torch.uint8):
+                flat.extend(_nonzero(item, as_tuple=True))
+            else:
+                flat.append(_index(item))
+        return tuple(flat)
+    if isinstance(index, torch.Tensor) and index.dtype in (torch.bool, torch.uint8):
+        return _nonzero(index, as_tuple=True)
+    if isinstance(index, slice):
+        bounds = (None if isinstance(item, torch.Tensor) else item for item in (index.start, index.stop, index.step))
+        return slice(*bounds)
+    return index
+
+
+def _unique(tensor: torch.Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+    found = tensor.reshape(-1)[:1]
+    extra = [
+        torch.zeros(tensor.shape if name == "return_inverse" else (1,), dtype=torch.int64, device=tensor.device)
+        for name in ("return_inverse", "return_counts")
+        if kwargs.get(name, False) or (name == "return_inverse" and len(args) > 2 and args[2])  # noqa: PLR2004
+    ]
+    return (found, *extra) if extra else found

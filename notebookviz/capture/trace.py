@@ -1,0 +1,537 @@
+"""One forward pass of a skeleton, observed: module calls, operators, and the tensors between them."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from notebookviz.capture import cost, flow, guess, naming, operators, source
+from notebookviz.capture.draft import Draft, Entry, Flow, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+
+    from notebookviz.capture.operators import Operator
+    from notebookviz.capture.skeleton import Skeleton
+
+_NUMBERS = (int, float, bool, str, type(None))
+LONGEST_MESSAGE = 1000
+
+
+class Stopped(BaseException):
+    """The pass is to end now: its time is up or the user interrupted it."""
+
+
+class Tracer:
+    """Observes one forward pass of a skeleton.
+
+    Args:
+        skeleton: The weightless copy that will run.
+        truth: What is assumed of a condition on data that is not there.
+
+    Attributes:
+        draft: What has been seen so far; complete at any moment.
+        deadline: When the pass must end, on the clock of ``perf_counter``.
+        stopped: Set from outside: end at the next call.
+    """
+
+    def __init__(self, skeleton: Skeleton, *, truth: bool = False) -> None:
+        self.skeleton = skeleton
+        self.draft = Draft()
+        self.deadline = float("inf")
+        self.stopped = False
+        self.truth = truth
+        self.thread = 0
+        self.current: Entry | None = None
+        self.quiet = False
+        self._stack: list[int] = []
+        self._calls: dict[int, int] = {}
+        self._known: dict[int, tuple[int, int]] = {}
+        self._stored: dict[int, int] = {}
+        self._writes: dict[int, tuple[int, int]] = {}
+        self._writing: list[torch.Tensor] = []
+        self._clock = 0
+        self._kept: list[Any] = []
+        self._types: dict[Any, Any] = {}
+        self._storages: set[int] | None = None
+        self._store()
+
+    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Call the model; what happened is in ``draft``, whatever it raised too."""
+        self.thread = threading.get_ident()
+        model = self.skeleton.model
+        for _, module in naming.modules(model):
+            if not isinstance(module, torch.jit.ScriptModule):
+                module.__dict__["_compiled_call_impl"] = partial(self.call, module)
+        if isinstance(model, torch.jit.ScriptModule):
+            raise TypeError("TorchScript modules")
+        given = self.skeleton.convert(args)
+        named = {name: self.skeleton.convert(value) for name, value in kwargs.items()}
+        self._introduce(model, given, named)
+        with torch.no_grad(), self.skeleton.fake, Dispatch(self), Functions(self):
+            try:
+                result = model(*given, **named)
+            except BaseException as error:  # noqa: BLE001 (SystemExit too is only a failed pass)
+                self._fail(error)
+                return
+            self.draft.outputs = self._named(result, "")
+            self.draft.error, self.draft.failed = None, -1
+
+    def call(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Run one module's forward in place of ``Module.__call__``."""
+        if threading.get_ident() != self.thread:
+            return _forward(module, args, kwargs)
+        self.check()
+        entry = self._open(module, args, kwargs)
+        before = {id(tensor): self._refer(tensor) for tensor in flow.tensors((args, kwargs))}
+        try:
+            result = _forward(module, args, kwargs)
+        except BaseException as error:
+            self._fail(error, entry)
+            raise
+        finally:
+            self._stack.pop()
+        if before:
+            result = self._pass_through(entry, result, before)
+        for tensor in flow.tensors(result):
+            values, _ = self._refer(tensor)
+            entry.outputs.extend(value for value in values[-1:] if value not in entry.outputs)
+        return result
+
+    def check(self) -> None:
+        """End the pass where its time is up.
+
+        Raises:
+            Stopped: It is.
+        """
+        if self.stopped or perf_counter() > self.deadline:
+            raise Stopped
+
+    def function(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+        """Run one user-level function and write it down if it returned a tensor."""
+        self.check()
+        outer, self.current = self.current, Entry(-1, self._stack[-1] if self._stack else 0)
+        entry = self.current
+        writing, self._writing = self._writing, []
+        try:
+            args, kwargs = self._faked(args, kwargs)
+            try:
+                result = func(*args, **kwargs)
+            except guess.UNKNOWN as error:
+                result = guess.result(func, args, kwargs, truth=self.truth, real=self.skeleton.originals)
+                if result is guess.NONE:
+                    raise error from None
+                if not guess.was_read(func, args, self.skeleton.originals):
+                    self.draft.assumed += 1
+                    entry.marks.add("assumed")
+            return self._done(entry, func, args, kwargs, result)
+        except BaseException as error:
+            if self.draft.error is None or not _same(self.draft.error, error):
+                self._begin(entry, operators.operator(func), args, kwargs)
+                entry.place = source.here()
+                self._fail(error, entry)
+            raise
+        finally:
+            self.current = outer
+            self._writing = writing
+
+    def dispatched(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+        """Run one dispatched operator: count it, note what it writes; alone (TorchScript) it is an operator itself."""
+        self.check()
+        rule = cost.rule(func)
+        if rule.same_dtype:
+            cost.check_dtypes(args)
+        result = func(*args, **kwargs)
+        entry = self.current
+        alone = entry is None and not self.quiet and bool(self._stack)
+        writing = self._writing
+        if alone:
+            entry, self._writing = Entry(-1, self._stack[-1]), []
+        if entry is not None and rule.count is not None:
+            entry.macs += rule.count(args, result)
+        for at, name in rule.written:
+            target = args[at] if at < len(args) else kwargs.get(name)
+            self._writing.extend(flow.tensors(target))
+        if alone and entry is not None:
+            try:
+                result = self._done(entry, func, args, kwargs, result)
+            finally:
+                self._writing = writing
+        return result
+
+    def _done(
+        self,
+        entry: Entry,
+        func: Any,  # noqa: ANN401
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        result: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        """Write a finished operator down, unless it only told something about a tensor (its shape)."""
+        if isinstance(result, torch.Tensor):
+            found = [result]
+        elif isinstance(result, (int, float, str, torch.Size, torch.dtype, torch.device)):
+            self._touch(args)
+            return result
+        else:
+            found = list(flow.tensors(result))
+        op = operators.operator(func)
+        written = {_storage(tensor) for tensor in self._writing} if self._writing else set()
+        if written and not found and op.name in ("__setitem__", "copy_", "__set__"):
+            found = [args[0]] if isinstance(args[0], torch.Tensor) else []
+        if not found:
+            self._touch(args)
+            return result
+        self._begin(entry, op, args, kwargs)
+        entry.place = source.here()
+        given = {id(tensor): tensor for tensor in flow.tensors((args, kwargs))}
+        seen: dict[int, int] = {}
+        for tensor in found:
+            if id(tensor) in given and id(tensor) not in seen:
+                if written and _storage(tensor) in written:
+                    entry.marks.add("in-place")
+                elif tensor is result:
+                    result = tensor = self._alias(tensor)  # noqa: PLW2901
+            if id(tensor) not in seen:
+                seen[id(tensor)] = self._produce(tensor)
+            entry.outputs.append(seen[id(tensor)])
+        if written:
+            self._note_writes(entry, given, seen, written)
+        return result
+
+    def _note_writes(
+        self, entry: Entry, given: dict[int, torch.Tensor], seen: dict[int, int], written: set[int]
+    ) -> None:
+        """After a write, whoever reads that storage, under whatever view, reads what this operator left there."""
+        model = self._model_storages()
+        for tensor in given.values():
+            storage = _storage(tensor)
+            if storage not in written:
+                continue
+            if id(tensor) not in seen and any(tensor is item for item in self._writing):
+                seen[id(tensor)] = self._produce(tensor)
+                entry.outputs.append(seen[id(tensor)])
+                entry.marks.add("in-place")
+            value = seen.get(id(tensor), entry.outputs[0])
+            self._writes[storage] = (self._clock, value)
+            if storage in model:
+                self.draft.touched.add(value)
+
+    def _model_storages(self) -> set[int]:
+        if self._storages is None:
+            self._storages = {_storage(tensor) for _, tensor, _ in naming.tensors(self.skeleton.model)}
+        return self._storages
+
+    def _begin(self, entry: Entry, op: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Give an operator its place in the list, its tensor arguments and its attributes."""
+        entry.index = len(self.draft.entries)
+        entry.operator = op
+        entry.type = op.type
+        self.draft.entries.append(entry)
+        for name, value in operators.arguments(op, args, kwargs):
+            if isinstance(value, torch.Tensor):
+                entry.inputs.append((name, *self._refer(value)))
+            elif isinstance(value, _NUMBERS):
+                if value is not None:
+                    entry.attributes.append((name, operators.text(value)))
+            else:
+                self._argument(entry, name, value)
+
+    def _argument(self, entry: Entry, name: str, value: Any) -> None:  # noqa: ANN401
+        values: list[int] = []
+        stored: list[int] = []
+        for tensor in flow.tensors(value):
+            more, also = self._refer(tensor)
+            values.extend(more)
+            stored.extend(also)
+        if values or stored:
+            entry.inputs.append((name, values, stored))
+        if entry.type in ("[]", "[]=") and name == "index":
+            entry.attributes.append((name, operators.index_text(value)))
+        elif not values and not stored:
+            entry.attributes.append((name, operators.text(value)))
+
+    def _open(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Entry:
+        call = self._calls.get(id(module), 0)
+        self._calls[id(module)] = call + 1
+        parent = self._stack[-1] if self._stack else -1
+        entry = Entry(len(self.draft.entries), parent, module=module, call=call, place=source.here())
+        self.draft.entries.append(entry)
+        self._stack.append(entry.index)
+        names = forward_names(type(module))
+        for at, value in enumerate(args):
+            self._argument_of_module(entry, names[at] if at < len(names) else f"input{at}" if at else "input", value)
+        for name, value in kwargs.items():
+            self._argument_of_module(entry, name, value)
+        return entry
+
+    def _argument_of_module(self, entry: Entry, name: str, value: Any) -> None:  # noqa: ANN401
+        values: list[int] = []
+        stored: list[int] = []
+        for tensor in flow.tensors(value):
+            more, also = self._refer(tensor)
+            values.extend(more)
+            stored.extend(also)
+        if values or stored:
+            entry.inputs.append((name, values, stored))
+
+    def _pass_through(self, entry: Entry, result: Any, before: dict[int, Any]) -> Any:  # noqa: ANN401
+        """Put an identity operator into a module that returned only what it received, so that edges run through it."""
+        found = list(flow.tensors(result))
+        if not found or any(before.get(id(tensor)) != self._refer(tensor) for tensor in found):
+            return result
+        identity = Entry(len(self.draft.entries), entry.index, type="identity")
+        identity.marks.add("passthrough")
+        self.draft.entries.append(identity)
+        fresh: dict[int, torch.Tensor] = {}
+        for tensor in found:
+            if id(tensor) not in fresh:
+                identity.inputs.append((f"input{len(fresh)}" if fresh else "input", *self._refer(tensor)))
+                fresh[id(tensor)] = self._alias(tensor)
+        result = _replace(result, fresh)
+        for tensor in flow.tensors(result):
+            identity.outputs.append(self._produce(tensor))
+        return result
+
+    def _alias(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Another tensor object on the same storage, so that what follows it can be told from what follows the first."""
+        self.quiet, quiet = True, self.quiet
+        current, self.current = self.current, None
+        try:
+            with torch._C.DisableTorchFunction():  # noqa: SLF001 (this is not the model's doing)
+                return torch.ops.aten.alias.default(tensor)  # type: ignore[no-any-return]
+        except Exception:  # noqa: BLE001 (a subclass without aliases keeps its object)
+            return tensor
+        finally:
+            self.quiet, self.current = quiet, current
+
+    def _refer(self, tensor: torch.Tensor) -> tuple[list[int], list[int]]:
+        """Values and initializers that a tensor's content comes from."""
+        known = self._known.get(id(tensor))
+        write = self._writes.get(_storage(tensor)) if self._writes else None
+        if known is None:
+            stored = self._stored.get(id(tensor))
+            if stored is None:
+                return self._unknown(tensor, write)
+            if write is not None:
+                return [write[1]], [stored]
+            return [], [stored]
+        if write is not None and write[0] > known[0] and write[1] != known[1]:
+            return [known[1], write[1]], []
+        return [known[1]], []
+
+    def _unknown(self, tensor: torch.Tensor, write: tuple[int, int] | None) -> tuple[list[int], list[int]]:
+        """A tensor that no operator made: a plain attribute of a module, a closure's, or one made out of sight."""
+        if write is not None:
+            return [write[1]], []
+        original = self.skeleton.originals.get(id(tensor))
+        if original is None:
+            return [self._produce(tensor)], []
+        name = self.skeleton.places.get(id(tensor)) or f"constant_{len(self.draft.constants)}"
+        while name in self.draft.constants or any(item.name == name for item in self.draft.stored):
+            name += "_"
+        self.draft.constants[name] = original
+        self._stored[id(tensor)] = len(self.draft.stored)
+        self.draft.stored.append(Stored(name, "constant", flow.kind(original), original.requires_grad))
+        return [], [self._stored[id(tensor)]]
+
+    def _produce(self, tensor: torch.Tensor) -> int:
+        """A new value for what is in the tensor now."""
+        self._clock += 1
+        index = len(self.draft.values)
+        key = (tensor.dtype, tensor.shape, tensor.device)
+        kind = self._types.get(key)
+        if kind is None:
+            kind = self._types[key] = flow.kind(tensor)
+        self.draft.values.append(kind)
+        self._known[id(tensor)] = (self._clock, index)
+        self._kept.append(tensor)
+        return index
+
+    def _touch(self, args: tuple[Any, ...]) -> None:
+        """Note that Python looked at these tensors: what made them is not unused."""
+        for tensor in args:
+            if isinstance(tensor, torch.Tensor):
+                known = self._known.get(id(tensor))
+                if known is not None:
+                    self.draft.touched.add(known[1])
+
+    def _faked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Swap real tensors (a closure's, a global module's) for fake ones, so that nothing can write to them."""
+        fake = self.skeleton.fake
+        for item in (*args, *kwargs.values()):
+            if isinstance(item, (list, tuple)):
+                if any(isinstance(part, torch.Tensor) and getattr(part, "fake_mode", None) is not fake for part in item):
+                    break
+            elif isinstance(item, torch.Tensor) and getattr(item, "fake_mode", None) is not fake:
+                break
+        else:
+            return args, kwargs
+        return tuple(self._swap(item) for item in args), {name: self._swap(item) for name, item in kwargs.items()}
+
+    def _swap(self, item: Any) -> Any:  # noqa: ANN401
+        if isinstance(item, torch.Tensor) and getattr(item, "fake_mode", None) is not self.skeleton.fake:
+            return self.skeleton.tensor(item)
+        if type(item) in (list, tuple):
+            return type(item)(self._swap(part) for part in item)
+        return item
+
+    def _fail(self, error: BaseException, entry: Entry | None = None) -> None:
+        """Remember where an exception was first seen; outer calls it passes through did not finish."""
+        draft = self.draft
+        if entry is None:
+            draft.error = error
+            return
+        if draft.error is None or not _same(draft.error, error):
+            draft.failed = entry.index
+            entry.marks.add("failed")
+            entry.message = naming.cut(message(error), LONGEST_MESSAGE)
+        else:
+            entry.marks.add("unfinished")
+        draft.error = error
+
+    def _introduce(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Give the model's inputs their values."""
+        names = forward_names(type(model))
+        given = [(names[at] if at < len(names) else f"input{at}" if at else "input", item) for at, item in enumerate(args)]
+        for name, thing in (*given, *kwargs.items()):
+            for place, tensor in flow.named(thing, name):
+                if id(tensor) not in self._stored and id(tensor) not in self._known:
+                    self.draft.inputs.append((naming.clean(place), [self._produce(tensor)], []))
+
+    def _named(self, result: Any, name: str) -> list[Flow]:  # noqa: ANN401
+        found: list[Flow] = []
+        for place, tensor in flow.named(result, name):
+            values, stored = self._refer(tensor)
+            found.append((naming.clean(place), values[-1:], stored if not values else []))
+        return found
+
+    def _store(self) -> None:
+        """List the skeleton's parameters and buffers, each once, with the other names of tied ones."""
+        for name, tensor, kind in naming.tensors(self.skeleton.model):
+            at = self._stored.get(id(tensor))
+            if at is not None:
+                self.draft.stored[at].aliases.append(name)
+                continue
+            self._stored[id(tensor)] = len(self.draft.stored)
+            self.draft.stored.append(
+                Stored(name, kind, flow.kind(tensor), kind == "parameter" and tensor.requires_grad)  # type: ignore[arg-type]
+            )
+
+
+class Functions(TorchFunctionMode):
+    """Tells the tracer of each user-level function."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        super().__init__()
+        self.tracer = tracer
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,  # noqa: ANN401, ARG002
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401
+        """Pass the call on to the tracer."""
+        return self.tracer.function(func, args, kwargs or {})
+
+
+class Dispatch(TorchDispatchMode):
+    """Tells the tracer of each dispatched operator."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        super().__init__()
+        self.tracer = tracer
+
+    def __torch_dispatch__(
+        self,
+        func: Any,  # noqa: ANN401
+        types: Any,  # noqa: ANN401, ARG002
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401
+        """Pass the call on to the tracer."""
+        return self.tracer.dispatched(func, args, kwargs or {})
+
+
+_FORWARD_NAMES: dict[type, tuple[str, ...]] = {}
+
+
+def forward_names(kind: type) -> tuple[str, ...]:
+    """Names of the positional arguments of a module class's ``forward``."""
+    found = _FORWARD_NAMES.get(kind)
+    if found is None:
+        forward = inspect.unwrap(getattr(kind, "forward", lambda: None))
+        code = getattr(forward, "__code__", None)
+        found = code.co_varnames[1 : code.co_argcount] if code is not None else ()
+        _FORWARD_NAMES[kind] = found
+    return found
+
+
+def message(error: BaseException) -> str:
+    """What an exception says, or its type where it says nothing."""
+    try:
+        said = str(error).strip()
+    except Exception:  # noqa: BLE001 (an exception's own __str__ may fail)
+        said = ""
+    return said or type(error).__name__
+
+
+def _forward(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+    """Run a module's forward with the hooks that belong to it (weight norm, adapters, offloading)."""
+    state = module.__dict__
+    for key, hook in state["_forward_pre_hooks"].items():
+        if key in state["_forward_pre_hooks_with_kwargs"]:
+            changed = hook(module, args, kwargs)
+            if changed is not None:
+                args, kwargs = changed
+        else:
+            changed = hook(module, args)
+            if changed is not None:
+                args = changed if isinstance(changed, tuple) else (changed,)
+    result = module.forward(*args, **kwargs)
+    for key, hook in state["_forward_hooks"].items():
+        with_kwargs = key in state["_forward_hooks_with_kwargs"]
+        changed = hook(module, args, kwargs, result) if with_kwargs else hook(module, args, result)
+        if changed is not None:
+            result = changed
+    return result
+
+
+def _storage(tensor: torch.Tensor) -> int:
+    try:
+        return tensor.untyped_storage()._cdata  # noqa: SLF001 (the storage's identity)
+    except Exception:  # noqa: BLE001 (sparse tensors have no storage)
+        return -id(tensor)
+
+
+def _same(first: BaseException, second: BaseException) -> bool:
+    """Whether the second exception is the first one or was raised because of it."""
+    seen: BaseException | None = second
+    for _ in range(32):
+        if seen is None:
+            return False
+        if seen is first:
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def _replace(thing: Any, fresh: dict[int, torch.Tensor]) -> Any:  # noqa: ANN401
+    if isinstance(thing, torch.Tensor):
+        return fresh.get(id(thing), thing)
+    if type(thing) in (list, tuple):
+        return type(thing)(_replace(item, fresh) for item in thing)
+    if type(thing) is dict:
+        return {key: _replace(item, fresh) for key, item in thing.items()}
+    return thing
