@@ -48,7 +48,7 @@ def show(  # noqa: PLR0913 - the options are keywords, and each is documented
     mode: Literal["eval", "train"] = "eval",
     depth: int | None = None,
     height: int = 600,
-    browser: bool = False,
+    browser: bool | None = None,
 ) -> Panel:
     """Show a model: its graph in Netron, and its module table.
 
@@ -64,7 +64,7 @@ def show(  # noqa: PLR0913 - the options are keywords, and each is documented
         mode: Which path to trace; the model's own mode is left alone.
         depth: How many levels of modules are open at first.
         height: Height of the panel in pixels, at least 320.
-        browser: Open it in a browser tab instead of the notebook.
+        browser: Open it in a browser tab instead of the notebook; False only prints the address outside of one.
 
     Returns:
         The panel.
@@ -131,13 +131,13 @@ def summary(  # noqa: PLR0913 - the options are keywords, and each is documented
     return looking.look({}).table
 
 
-def open_file(path: str | os.PathLike[str], *, height: int = 600, browser: bool = False) -> Panel:
+def open_file(path: str | os.PathLike[str], *, height: int = 600, browser: bool | None = None) -> Panel:
     """Open a model file in Netron; its bytes go to the page, and nothing in it is executed.
 
     Args:
         path: Any file that Netron reads; ``~`` works.
         height: Height of the panel in pixels.
-        browser: Open it in a browser tab instead of the notebook.
+        browser: Open it in a browser tab instead of the notebook; False only prints the address outside of one.
 
     Returns:
         The panel.
@@ -236,7 +236,7 @@ def arguments(
     return inputs, named
 
 
-def _show_file(file: ModelFile, held: object, height: int, browser: bool, path: str = "") -> Panel:  # noqa: FBT001
+def _show_file(file: ModelFile, held: object, height: int, browser: bool | None, path: str = "") -> Panel:  # noqa: FBT001
     hold = Hold(file)
     methods: dict[str, Method] = {
         **_netron_methods(),
@@ -292,14 +292,14 @@ def _table_of(panel: Panel) -> tuple[str, str]:
     return str(table._repr_html_()), str(table)  # noqa: SLF001 - IPython's own protocol
 
 
-def _present(panel: Panel, *, browser: bool) -> Panel:
+def _present(panel: Panel, *, browser: bool | None) -> Panel:
     if cells.in_notebook() and not browser:
         panel.display()
         return panel
     if not panel.url:
         print(panel.title, panel.table, sep="\n")  # noqa: T201 - there is no other way to show it
         return panel
-    opened = _open_browser(panel.url)
+    opened = browser is not False and _open_browser(panel.url)
     print(f"{panel.title}: {'opened' if opened else 'open'} {panel.url}", flush=True)  # noqa: T201 - where it is
     return panel
 

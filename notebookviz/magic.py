@@ -198,13 +198,14 @@ class NetronMagics(Magics):
             self._open(arguments)
 
     def _open(self, arguments: Arguments) -> None:
-        browser = "--browser" in arguments.flags
+        browser = True if "--browser" in arguments.flags else None
         target, texts = self._target(arguments)
-        if isinstance(target, str | os.PathLike) or _is_proto(target):
-            if texts or arguments.inputs or arguments.input_size:
-                raise InputError(
-                    f"{arguments.target!r} is a file, not a module; it takes no input.", hint="Leave the input away."
-                )
+        is_path = isinstance(target, str | os.PathLike)
+        if (is_path or _is_proto(target)) and (texts or arguments.inputs or arguments.input_size):
+            raise InputError(
+                f"{arguments.target!r} is a file, not a module; it takes no input.", hint="Leave the input away."
+            )
+        if is_path:
             api.open_file(target, height=arguments.height, browser=browser)
             return
         inputs = [self._evaluate(text) for text in (*texts, *arguments.inputs)]

@@ -53,7 +53,7 @@ def refused(shell, line):
 
 def test_model(shell, calls):
     netron(shell, "model")
-    assert calls == [("show", (shell.user_ns["model"],), {"input_size": None, "height": 600, "browser": False})]
+    assert calls == [("show", (shell.user_ns["model"],), {"input_size": None, "height": 600, "browser": None})]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_one_dimension(shell, calls):
 def test_file(shell, calls, tmp_path, name, line):
     (tmp_path / name).write_bytes(b"x")
     shell.run_line_magic("netron", line)
-    assert calls == [("open_file", (name,), {"height": 600, "browser": False})]
+    assert calls == [("open_file", (name,), {"height": 600, "browser": None})]
 
 
 def test_home(shell, calls, tmp_path):
@@ -141,7 +141,8 @@ def test_onnx_proto(shell, calls):
 
     shell.user_ns["proto"] = ModelProto()
     netron(shell, "proto")
-    assert calls[0][:2] == ("open_file", (shell.user_ns["proto"],))
+    assert calls[0][:2] == ("show", (shell.user_ns["proto"],))
+    assert "is a file, not a module; it takes no input." in refused(shell, "proto x")
 
 
 @pytest.mark.parametrize(

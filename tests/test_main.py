@@ -83,7 +83,7 @@ def test_serves_until_interrupted(tmp_path):
                 break
         address = re.search(r"http://127\.0\.0\.1:\d+/\S+", "".join(lines))
         assert address, lines
-        with urllib.request.urlopen(address[0], timeout=30) as answer:
+        with urllib.request.urlopen(address[0], timeout=30) as answer:  # noqa: S310 - loopback
             assert b"<!doctype html>" in answer.read().lower()
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0

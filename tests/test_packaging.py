@@ -87,7 +87,7 @@ panel.close()
 
 @pytest.mark.slow
 def test_installed_wheel_shows_a_model_where_no_source_is_seen(wheel, tmp_path):
-    """The wheel is installed alone; the libraries it needs are borrowed from this environment, minus its own package."""
+    """The wheel is installed alone; the libraries it needs are borrowed from this environment."""
     target = tmp_path / "site"
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", str(target), str(wheel)],

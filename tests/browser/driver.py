@@ -154,7 +154,8 @@ class Notebook:
     def sources(self) -> list[str]:
         """The text of each cell."""
         return self.page.evaluate(
-            "() => Array.from(window.jupyterapp.shell.currentWidget.content.widgets, w => w.model.sharedModel.getSource())"
+            """() => window.jupyterapp.shell.currentWidget.content.widgets.map(
+              cell => cell.model.sharedModel.getSource())"""
         )
 
     def run_by_hand(self, index: int) -> None:

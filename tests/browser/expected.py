@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Picture:
-    """Boxes, frames and arrows; an arrow is (value, from, to), the model's own ends are ``input-0`` and ``output-0``."""
+    """Boxes, frames and arrows (value, from, to); the model's own ends are ``input-0`` and ``output-0``."""
 
     nodes: frozenset[int]
     clusters: frozenset[int]
