@@ -1,0 +1,87 @@
+/**
+ * Where the drawing stands in its window: the first fit, the kept view, and how much of it is seen.
+ */
+
+const MARGIN = 24;
+const SMALLEST = 0.6;
+
+export class Canvas {
+
+    /** @param {Document} document @param {() => any} target Gives Netron's drawn graph. */
+    constructor(document, target) {
+        this._window = document.getElementById('target');
+        this._document = document;
+        this._target = target;
+    }
+
+    /** The margin to leave round the drawing, in its own units. */
+    room(zoom) {
+        return { across: 0.9 * this._window.clientWidth / zoom, along: 0.9 * this._window.clientHeight / zoom };
+    }
+
+    get shown() {
+        return this._window.clientWidth > 40 && this._window.clientHeight > 40;
+    }
+
+    /** Fits the drawing to the width, its top in view, never too small to read and never enlarged. */
+    fit(sideways = false) {
+        const target = this._target();
+        const [extent, space] = sideways ? [target.height, this._window.clientHeight] : [target.width, this._window.clientWidth];
+        target.zoom = Math.min(1, Math.max(SMALLEST, space / (extent + 2 * MARGIN)));
+        const { originX: x, originY: y, width, height, zoom } = target;
+        const wide = width * zoom + 2 * MARGIN > this._window.clientWidth;
+        const high = height * zoom + 2 * MARGIN > this._window.clientHeight;
+        const first = this._document.querySelector('.graph-input, .graph-node');
+        const start = first ? centre(first) : { x: x + width / 2, y: y + height / 2 };
+        if (sideways) {
+            this._scroll(wide ? x - MARGIN / zoom : x + width / 2 - this._window.clientWidth / zoom / 2, (high ? start.y : y + height / 2) - this._window.clientHeight / zoom / 2);
+        } else {
+            this._scroll((wide ? start.x : x + width / 2) - this._window.clientWidth / zoom / 2, y - MARGIN / zoom);
+        }
+    }
+
+    /** @returns {{zoom: number, x: number, y: number}} Zoom, and the point of the drawing at the middle of the upper edge. */
+    get view() {
+        const matrix = this._matrix();
+        const box = this._window.getBoundingClientRect();
+        const round = (value) => Math.round(value * 10) / 10;
+        return {
+            zoom: this._target().zoom,
+            x: round((box.left + this._window.clientWidth / 2 - matrix.e) / matrix.a),
+            y: round((box.top - matrix.f) / matrix.d)
+        };
+    }
+
+    set view({ zoom, x, y }) {
+        this._target().zoom = zoom;
+        this._scroll(x - this._window.clientWidth / this._target().zoom / 2, y);
+    }
+
+    /** @param {Element} element @returns {boolean} Whether any part of it is in the window. */
+    holds(element) {
+        const inner = element.getBoundingClientRect();
+        const outer = this._window.getBoundingClientRect();
+        return inner.bottom > outer.top && inner.top < outer.bottom && inner.right > outer.left && inner.left < outer.right;
+    }
+
+    /** Brings a point of the drawing to the upper left corner. */
+    _scroll(x, y) {
+        const matrix = this._matrix();
+        const box = this._window.getBoundingClientRect();
+        this._window.scrollLeft += matrix.e + x * matrix.a - box.left;
+        this._window.scrollTop += matrix.f + y * matrix.d - box.top;
+        const target = this._target();
+        delete target._scrollLeft;
+        delete target._scrollTop;
+    }
+
+    _matrix() {
+        return this._document.getElementById('origin').getScreenCTM();
+    }
+}
+
+function centre(element) {
+    const { e, f } = element.transform.baseVal.consolidate().matrix;
+    const box = element.getBBox();
+    return { x: e + box.x + box.width / 2, y: f + box.y + box.height / 2 };
+}

@@ -1,0 +1,335 @@
+/**
+ * Netron's view, with what the structure view needs: modules that open in place, one selection, fresh values, safe texts.
+ */
+import { Canvas } from './canvas.js';
+import { picture } from './picture.js';
+import { Graph, Node } from './structure.js';
+import { hookGrapher } from './titles.js';
+import { escaped } from './text.js';
+
+/**
+ * @param {{View: any}} netron Netron's view module.
+ * @param {any} grapher Netron's grapher module.
+ * @param {import('./host.js').Host} host
+ * @param {(message: object) => void} post
+ * @returns {any} The view.
+ */
+export function createDrawing(netron, grapher, host, post) {
+    const still = host.window.matchMedia('(prefers-reduced-motion: reduce)');
+
+    class Drawing extends netron.View {
+
+        constructor() {
+            super(host);
+            this.canvas = new Canvas(host.document, () => this.target);
+            this._wanted = null;
+            this._updating = null;
+            this._hits = { ids: [], current: null };
+            this._posted = null;
+        }
+
+        get structure() {
+            return this.activeTarget instanceof Graph ? this.activeTarget : null;
+        }
+
+        get target() {
+            return super.target;
+        }
+
+        set target(value) {
+            super.target = value;
+            if (value) {
+                this._watch(value);
+            }
+        }
+
+        /** Changes which modules are open; what comes while one change is drawn is drawn after it, all at once. */
+        update(ids, anchor) {
+            this._wanted = { ids, anchor: anchor ?? null };
+            this._updating ??= this._work().finally(() => {
+                this._updating = null;
+            });
+            return this._updating;
+        }
+
+        async _work() {
+            while (this._wanted) {
+                const { ids, anchor } = this._wanted;
+                this._wanted = null;
+                await this._redraw(() => this.structure.open(ids), anchor);
+            }
+        }
+
+        /** Draws again in the same canvas; what was clicked, zoom and selection keep their place. */
+        async _redraw(change, anchor) {
+            const start = performance.now();
+            const selected = this.target ? [...this.target.selection].map((item) => item.value) : [];
+            const spots = this._spots(anchor);
+            change();
+            const spot = spots.find(({ node }) => this.structure.drawn.has(node.index));
+            if (still.matches) {
+                for (const { label } of this.target.nodes.values()) {
+                    delete label.x;
+                }
+            }
+            this._keeping = true;
+            try {
+                await this.refresh(spot ? { value: spot.node, rect: spot.rect } : null);
+            } finally {
+                this._keeping = false;
+            }
+            const kept = selected.filter((value) => this.target.find(value));
+            if (kept.length > 0) {
+                this.target.select(kept, 'panel');
+            }
+            this._light();
+            await this.drawn(start);
+        }
+
+        /** Places that may be kept, best first: what was clicked, else what is seen nearest to the middle. */
+        _spots(anchor) {
+            const rectangle = (item) => (item.definition ? item.definition.element : item.element).getBoundingClientRect();
+            const items = [...this.target.nodes.values()].map(({ label }) => label).filter((label) => label.value instanceof Node && label.element);
+            const wanted = items.filter(({ value }) => value.index === anchor).map((item) => ({ node: item.value, rect: rectangle(item) }));
+            const area = host.document.getElementById('target').getBoundingClientRect();
+            const middle = { x: area.left + area.width / 2, y: area.top + area.height / 2 };
+            const seen = items.filter((item) => this.canvas.holds(item.element)).map((item) => ({ node: item.value, rect: rectangle(item) }));
+            const distance = ({ rect }) => Math.hypot(rect.left - middle.x, rect.top - middle.y);
+            return [...wanted, ...seen.sort((a, b) => distance(a) - distance(b))];
+        }
+
+        /** Settles when no change waits to be drawn. */
+        async settled() {
+            await this._updating;
+        }
+
+        /** Options kept from earlier. @param {object|undefined} options */
+        configure(options) {
+            host.keep(options);
+            Object.assign(this.options, options);
+        }
+
+        closeSidebar() {
+            host.document.getElementById('sidebar-closebutton').click();
+        }
+
+        /** A sentence at the head of the sidebar of a tensor, if that is what is shown. */
+        remark(tensor, sentence) {
+            const sidebar = host.document.querySelector('#sidebar-content .sidebar-object');
+            if (this.shownTensor !== tensor || !sidebar) {
+                return;
+            }
+            let element = sidebar.querySelector('.nbv-remark');
+            if (!element) {
+                element = host.document.createElement('p');
+                element.className = 'nbv-remark';
+                element.setAttribute('role', 'status');
+                sidebar.prepend(element);
+            }
+            element.textContent = sentence;
+            element.hidden = !sentence;
+        }
+
+        /** Tells the panel what is drawn, once it is painted. */
+        async drawn(start) {
+            await new Promise((resolve) => {
+                requestAnimationFrame(() => requestAnimationFrame(resolve));
+            });
+            const graph = this.structure;
+            post({
+                type: 'drawn',
+                nodes: graph ? [...graph.drawn] : [],
+                edges: this.target ? this.target.edges.size : 0,
+                milliseconds: Math.round(performance.now() - start)
+            });
+            this.moved();
+        }
+
+        /** Tells the panel where the view stands. */
+        moved() {
+            if (this.target && this.structure) {
+                post({ type: 'view', ...this.canvas.view });
+            }
+        }
+
+        fit() {
+            this.canvas.fit(this.options.direction !== 'vertical');
+        }
+
+        /** @param {number|null} id @param {{scroll?: boolean, sidebar?: boolean}} how */
+        choose(id, { scroll, sidebar } = {}) {
+            if (!this.target || !this.structure) {
+                return;
+            }
+            this._posted = id;
+            const node = id === null ? null : this.structure.node(id);
+            if (node === null || !this.target.find(node)) {
+                this.target.select(null, 'panel');
+                return;
+            }
+            const elements = sidebar ? this.target.activate(node, 'panel') : this.target.select([node], 'panel');
+            if (scroll) {
+                this.target.scrollTo(elements);
+            }
+        }
+
+        /** Lights the hits of the panel's find. */
+        light(ids, current) {
+            this._hits = { ids: ids || [], current: current ?? null };
+            this._light();
+        }
+
+        _light() {
+            const ids = new Set(this._hits.ids);
+            for (const element of host.document.querySelectorAll('#origin [data-id]')) {
+                const id = Number(element.dataset.id);
+                element.classList.toggle('nbv-hit', ids.has(id));
+                element.classList.toggle('nbv-current', this._hits.current === id);
+            }
+        }
+
+        _watch(graph) {
+            graph.on('selectionchange', (sender, source) => {
+                if (source !== 'panel' && this.structure) {
+                    this._selected(graph);
+                }
+            });
+            const { scrollTo, select } = graph;
+            graph.scrollTo = (selection, behavior) => scrollTo.call(graph, selection, still.matches ? 'instant' : behavior);
+            // Netron clears the selection on any key, Shift included.
+            graph.select = (selection, source) => (selection === null && this.typing ? null : select.call(graph, selection, source));
+        }
+
+        _selected(graph) {
+            const values = [...graph.selection].map((item) => item.value);
+            const node = values.map((value) => (value instanceof Node ? value : this._owner(value))).find(Boolean);
+            if (values.length > 0 && !node) {
+                return;
+            }
+            this._next = node ? node.index : null;
+            setTimeout(() => {
+                if (this._posted !== this._next) {
+                    this._posted = this._next;
+                    post({ type: 'select', id: this._next });
+                }
+            });
+        }
+
+        _owner(argument) {
+            return this.structure.nodes.find((node) => node.inputs.includes(argument));
+        }
+
+        toggleModule(node) {
+            if (node.opens) {
+                post({ type: 'toggle', id: node.index });
+            }
+        }
+
+        // What follows replaces members of Netron's view.
+
+        async pushTarget(target, node) {
+            if (node instanceof Node) {
+                this.toggleModule(node);
+            } else {
+                await super.pushTarget(target, node);
+            }
+        }
+
+        show(page) {
+            if (this._keeping && !page) {
+                this.target.register();
+            } else {
+                super.show(page);
+            }
+        }
+
+        _reload() {
+            if (this.structure && this.target && this.options.direction === this._direction) {
+                this._redraw(() => {}, null);
+            } else {
+                super._reload();
+            }
+            this._direction = this.options.direction;
+        }
+
+        async render(target, signature) {
+            const start = performance.now();
+            const status = await super.render(target, signature);
+            if (status === '' && target) {
+                host.document.body.dataset.kind = target instanceof Graph ? 'structure' : 'file';
+                this._direction = this.options.direction;
+                if (target instanceof Graph) {
+                    queueMicrotask(() => this._settle(start));
+                } else {
+                    this.drawn(start);
+                }
+            }
+            return status;
+        }
+
+        /** After Netron has drawn a structure as a whole: the first view, the kept selection and hits. */
+        async _settle(start) {
+            await new Promise((resolve) => {
+                requestAnimationFrame(resolve);
+            });
+            if (!this.target) {
+                return;
+            }
+            if (this._first && this._first.view) {
+                this.canvas.view = this._first.view;
+            } else {
+                this.fit();
+            }
+            this.choose(this._first ? this._first.selected : this._posted);
+            this._first = null;
+            this._light();
+            await this.drawn(start);
+        }
+
+        /** The view and selection with which the next structure is first shown. */
+        first(view, selected) {
+            this._first = { view: view || null, selected: selected ?? null };
+        }
+
+        showNodeProperties(node, source) {
+            this._forget();
+            super.showNodeProperties(node, source);
+        }
+
+        showTensorProperties(argument, source) {
+            this._forget();
+            this.shownTensor = argument.value[0] ? argument.value[0].initializer : null;
+            super.showTensorProperties(argument, source);
+        }
+
+        /** Values are fetched anew for each sidebar, so they are today's. */
+        _forget() {
+            this.shownTensor = null;
+            if (this.structure) {
+                this.structure.forget();
+            }
+        }
+
+        async showDefinition(type) {
+            const { nodes, type: kind, ...rest } = { ...type, name: type.name, description: type.description };
+            await super.showDefinition({ ...escaped(rest), type: kind });
+        }
+
+        async export(file) {
+            const extension = file.split('.').pop().toLowerCase();
+            if (this.structure && (extension === 'png' || extension === 'svg')) {
+                await host.export(file, await picture(host.document, this.target, extension));
+            } else {
+                await super.export(file);
+            }
+        }
+    }
+
+    const view = new Drawing();
+    hookGrapher(grapher, {
+        toggle: (node) => view.toggleModule(node),
+        open: (node) => view.target.activate(node, 'target'),
+        room: () => view.canvas.room(view.target ? view.target.zoom : 1)
+    });
+    return view;
+}

@@ -1,0 +1,365 @@
+/**
+ * The nested layout: each opened module is laid out alone, from the inside out, and is one box for what encloses it.
+ * Values cross its border at ports, to the right of its title.  Runs in the worker, with Netron's dagre.
+ *
+ * Everything here is computed as if the graph ran downwards: `y` along the flow, `x` across; sideways is the transpose.
+ */
+
+const PAD = 12;
+const TITLE_GAP = 6;
+const PORT = 6;
+const LOPSIDED = 260;
+const APART = 12;
+const CACHED = 2000;
+
+/**
+ * @typedef {object} Box
+ * @property {string} v
+ * @property {number} width
+ * @property {number} height
+ * @property {string|null} [parent]
+ */
+
+export class Layout {
+
+    /** @param {{layout: Function}} dagre */
+    constructor(dagre) {
+        this._dagre = dagre;
+        this._cache = new Map();
+    }
+
+    /**
+     * @param {{nodes: Box[], edges: object[], layout: object}} message As Netron sends it to its worker; gets `x`, `y`, sizes and `points`.
+     */
+    arrange(message) {
+        const sideways = message.layout.rankdir === 'LR' && message.edges.length > 0;
+        const turn = (item) => {
+            [item.width, item.height] = [item.height, item.width];
+        };
+        if (sideways) {
+            message.nodes.forEach(turn);
+            message.edges.forEach(turn);
+        }
+        const scene = new Scene(message, sideways, (problem) => this._solve(problem, message.layout));
+        scene.place();
+        if (sideways) {
+            message.nodes.forEach(turn);
+            message.edges.forEach(turn);
+            for (const item of [...message.nodes, ...message.edges, ...message.edges.flatMap((edge) => edge.points)]) {
+                [item.x, item.y] = [item.y, item.x];
+            }
+        }
+    }
+
+    /** Equal modules are solved once: the problem itself is the key. */
+    _solve(problem, options) {
+        const key = JSON.stringify(problem);
+        let solved = this._cache.get(key);
+        if (!solved) {
+            solved = solve(this._dagre, problem, options);
+            if (this._cache.size >= CACHED) {
+                this._cache.clear();
+            }
+            this._cache.set(key, solved);
+        }
+        return solved;
+    }
+}
+
+/** The boxes of one drawing, by what encloses them. */
+class Scene {
+
+    constructor(message, sideways, solve) {
+        this._message = message;
+        this._sideways = sideways;
+        this._solve = solve;
+        this._boxes = new Map(message.nodes.map((node) => [node.v, node]));
+        this._scopes = new Map([[null, scope(null)]]);
+        for (const node of message.nodes) {
+            const parent = node.parent ?? null;
+            if (parent !== null && !this._scopes.has(parent)) {
+                this._scopes.set(parent, scope(this._boxes.get(parent)));
+            }
+        }
+        for (const node of message.nodes) {
+            this._scopes.get(node.parent ?? null).items.push(node.v);
+        }
+        this._routes = message.edges.map((edge) => this._route(edge));
+    }
+
+    place() {
+        const visit = (id) => {
+            const here = this._scopes.get(id);
+            const inner = here.items.filter((item) => this._scopes.has(item));
+            inner.forEach(visit);
+            this._measure(here);
+        };
+        visit(null);
+        this._position(this._scopes.get(null), 0, 0);
+        for (const [position, edge] of this._message.edges.entries()) {
+            this._draw(edge, this._routes[position]);
+        }
+    }
+
+    /** The scopes from the outermost inwards that enclose a box. */
+    _line(v) {
+        const found = [];
+        for (let parent = this._boxes.get(v).parent ?? null; parent !== null; parent = this._boxes.get(parent).parent ?? null) {
+            found.unshift(parent);
+        }
+        return [null, ...found];
+    }
+
+    /** Which local edges, scope by scope, an edge is made of. */
+    _route(edge) {
+        const from = [...this._line(edge.v), edge.v];
+        const to = [...this._line(edge.w), edge.w];
+        let common = 0;
+        while (from[common + 1] === to[common + 1] && common + 2 < from.length && common + 2 < to.length) {
+            common += 1;
+        }
+        const steps = [];
+        for (let depth = from.length - 2; depth > common; depth--) {
+            const here = this._scopes.get(from[depth]);
+            steps.push({ scope: here, leaves: true, port: edge.v, local: link(here, from[depth + 1], port(here, 'out', edge.v), edge.v, null) });
+        }
+        const here = this._scopes.get(from[common]);
+        steps.push({ scope: here, local: link(here, from[common + 1], to[common + 1], edge.v, edge) });
+        for (let depth = common + 1; depth < to.length - 1; depth++) {
+            const inner = this._scopes.get(to[depth]);
+            steps.push({ scope: inner, enters: true, port: edge.v, local: link(inner, port(inner, 'in', edge.v), to[depth + 1], edge.v, null) });
+        }
+        return steps;
+    }
+
+    _measure(here) {
+        const indices = new Map();
+        const items = [...here.items, ...here.in.values(), ...here.out.values()];
+        items.forEach((item, index) => indices.set(item, index));
+        const problem = {
+            boxes: here.items.map((item) => {
+                const inner = this._scopes.get(item);
+                return inner ? [inner.solved.width, inner.solved.height] : [this._boxes.get(item).width, this._boxes.get(item).height];
+            }),
+            in: here.in.size,
+            out: here.out.size,
+            links: [...here.links.values()].map((item) => [indices.get(item.from), indices.get(item.to), item.width, item.height, item.minlen, item.weight]),
+            title: here.box ? [here.box.width, here.box.height] : null,
+            sideways: this._sideways
+        };
+        here.solved = this._solve(problem);
+        here.indices = indices;
+    }
+
+    _position(here, left, top) {
+        here.left = left;
+        here.top = top;
+        for (const [index, item] of here.items.entries()) {
+            const box = this._boxes.get(item);
+            const [x, y] = here.solved.boxes[index];
+            box.x = left + x;
+            box.y = top + y;
+            const inner = this._scopes.get(item);
+            if (inner) {
+                box.width = inner.solved.width;
+                box.height = inner.solved.height;
+                this._position(inner, box.x - box.width / 2, box.y - box.height / 2);
+            }
+        }
+    }
+
+    _draw(edge, steps) {
+        const points = [];
+        for (const { scope: here, local, leaves, enters, port: source } of steps) {
+            const at = (x, y) => points.push({ x: here.left + x, y: here.top + y });
+            if (enters) {
+                const [x, y] = here.solved.ports[here.indices.get(here.in.get(source))];
+                at(x, 0);
+                at(x, y);
+            }
+            const solved = here.solved.links[here.order.get(local)];
+            const lane = (local.sources.indexOf(edge.v) - (local.sources.length - 1) / 2) * APART;
+            solved.points.forEach(([x, y]) => at(x + lane, y));
+            const before = local.labels.indexOf(edge);
+            if (before !== -1) {
+                const [x, y] = solved.label || solved.points[Math.floor(solved.points.length / 2)];
+                const above = local.labels.slice(0, before).reduce((sum, item) => sum + item.height, 0);
+                edge.x = here.left + x + (edge.width - local.width) / 2;
+                edge.y = here.top + y - local.height / 2 + above + edge.height / 2;
+            }
+            if (leaves) {
+                const [x, y] = here.solved.ports[here.indices.get(here.out.get(source))];
+                at(x, y);
+                at(x, here.solved.height);
+            }
+        }
+        const clean = points.filter((point, index) => index === 0 || Math.hypot(point.x - points[index - 1].x, point.y - points[index - 1].y) > 0.5);
+        const ends = [this._boxes.get(edge.v), this._boxes.get(edge.w)].map(({ x, y }) => ({ x, y }));
+        edge.points = [ends[0], ...clean, ends[1]];
+    }
+}
+
+function scope(box) {
+    return { box, items: [], in: new Map(), out: new Map(), links: new Map(), order: new Map() };
+}
+
+/** The port of a source in a scope: one per border and source, whoever takes it. */
+function port(here, side, source) {
+    if (!here[side].has(source)) {
+        here[side].set(source, `${side}\n${source}`);
+    }
+    return here[side].get(source);
+}
+
+/** The local edge between two items of a scope, shared by all edges that run along it. */
+function link(here, from, to, source, edge) {
+    const key = `${from}\n\n${to}`;
+    let found = here.links.get(key);
+    if (!found) {
+        found = { from, to, width: 0, height: 0, minlen: 1, weight: 1, sources: [], labels: [] };
+        here.order.set(found, here.links.size);
+        here.links.set(key, found);
+    }
+    if (!found.sources.includes(source)) {
+        found.sources.push(source);
+    }
+    if (edge && edge.width > 0) {
+        found.width = Math.max(found.width, edge.width);
+        found.height += edge.height;
+        found.labels.push(edge);
+    }
+    if (edge) {
+        found.minlen = Math.max(found.minlen, edge.minlen || 1);
+    }
+    return found;
+}
+
+/**
+ * @param {{layout: Function}} dagre
+ * @param {object} problem Boxes, ports and links by index: boxes first, then the ports in, then the ports out.
+ * @param {object} options Netron's layout options.
+ */
+function solve(dagre, problem, options) {
+    const drawn = problem.links.length === 0 && problem.boxes.length > 1 ? column(problem) : flow(dagre, problem, options);
+    return frame(problem, drawn);
+}
+
+/** Boxes that nothing joins stand below each other. */
+function column(problem) {
+    let y = 0;
+    const boxes = problem.boxes.map(([, height]) => {
+        y += height + 2 * PAD;
+        return [0, y - height / 2];
+    });
+    return { boxes, ports: new Map(), links: [] };
+}
+
+function flow(dagre, problem, { nodesep, ranksep, ranker }) {
+    const name = (index) => `${index}`;
+    const first = problem.boxes.length;
+    const last = first + problem.in + problem.out;
+    const nodes = [];
+    for (let index = 0; index < last; index++) {
+        const [width, height] = problem.boxes[index] || [PORT, 1];
+        nodes.push({ v: name(index), width, height, parent: null });
+    }
+    const edges = problem.links.map(([v, w, width, height, minlen, weight]) => ({
+        v: name(v), w: name(w), width, height, minlen, weight, labeloffset: 10, labelpos: 'r'
+    }));
+    hold(problem, nodes, edges, first, last);
+    dagre.layout(nodes, edges, { nodesep, ranksep, rankdir: 'TB', ...(ranker && nodes.length > 3000 ? { ranker } : {}) }, {});
+    const ports = new Map(nodes.slice(first, last).map((node, index) => [first + index, [node.x, node.y]]));
+    return {
+        boxes: nodes.slice(0, first).map((node) => [node.x, node.y]),
+        ports,
+        links: edges.slice(0, problem.links.length).map((edge) => ({
+            points: edge.points.slice(1, -1).map(({ x, y }) => [x, y]),
+            label: 'x' in edge && edge.width > 0 ? [edge.x, edge.y] : null
+        }))
+    };
+}
+
+/** Holds ports at the border: above all that has no port above it, below all that has none below. */
+function hold(problem, nodes, edges, first, last) {
+    const targets = new Set(problem.links.map(([, to]) => to));
+    const sources = new Set(problem.links.map(([from]) => from));
+    const boxes = problem.boxes.map((_, index) => index);
+    const tie = (v, w, weight) => edges.push({ v: `${v}`, w: `${w}`, width: 0, height: 0, minlen: 1, weight, labeloffset: 10, labelpos: 'r' });
+    const tops = boxes.filter((index) => !targets.has(index));
+    const bottoms = boxes.filter((index) => !sources.has(index));
+    if (problem.in > 0 && (problem.in > 1 || tops.length > 0)) {
+        nodes.push({ v: 'top', width: 0, height: 0, parent: null });
+        for (let index = first; index < first + problem.in; index++) {
+            tie('top', index, 100);
+        }
+        tops.forEach((index) => tie('top', index, 0));
+    }
+    if (problem.out > 0 && (problem.out > 1 || bottoms.length > 0)) {
+        nodes.push({ v: 'bottom', width: 0, height: 0, parent: null });
+        for (let index = first + problem.in; index < last; index++) {
+            tie(index, 'bottom', 100);
+        }
+        bottoms.forEach((index) => tie(index, 'bottom', 0));
+    }
+}
+
+/** Puts the frame round what was drawn, with room for the title to the left of where values come in. */
+function frame(problem, drawn) {
+    const xs = [];
+    const ys = [];
+    const cover = (x, y, width, height) => {
+        xs.push(x - width / 2, x + width / 2);
+        ys.push(y - height / 2, y + height / 2);
+    };
+    drawn.boxes.forEach(([x, y], index) => cover(x, y, ...problem.boxes[index]));
+    drawn.ports.forEach(([x, y]) => cover(x, y, PORT, 1));
+    drawn.links.forEach(({ points, label }, index) => {
+        points.forEach(([x, y]) => cover(x, y, 0, 0));
+        if (label) {
+            cover(...label, problem.links[index][2], problem.links[index][3]);
+        }
+    });
+    let [left, right] = span(xs);
+    let [top, bottom] = span(ys);
+    if (problem.title) {
+        const first = problem.boxes.length;
+        const entries = [...drawn.ports].filter(([index]) => index < first + problem.in).map(([, [x]]) => x);
+        const exits = [...drawn.ports].filter(([index]) => index >= first + problem.in).map(([, [x]]) => x);
+        const [title, band] = problem.sideways ? [problem.title[1], problem.title[0]] : problem.title;
+        bottom += PAD;
+        if (problem.sideways) {
+            top -= PAD;
+            bottom = Math.max(bottom, top + lengthOf(title));
+            left -= band + TITLE_GAP;
+            right += PAD;
+        } else {
+            top -= band + TITLE_GAP;
+            left = Math.min(left - PAD, ...entries.map((x) => x - lengthOf(title)));
+            right = Math.max(right + PAD, left + lengthOf(title));
+            const axis = mean(entries.length ? entries : exits) ?? (left + right) / 2;
+            const half = Math.max(axis - left, right - axis);
+            if (2 * half - (right - left) <= LOPSIDED) {
+                [left, right] = [axis - half, axis + half];
+            }
+        }
+    }
+    const move = ([x, y]) => [x - left, y - top];
+    return {
+        width: right - left,
+        height: bottom - top,
+        boxes: drawn.boxes.map(move),
+        ports: Object.fromEntries([...drawn.ports].map(([index, point]) => [index, move(point)])),
+        links: drawn.links.map(({ points, label }) => ({ points: points.map(move), label: label && move(label) }))
+    };
+}
+
+/** Room that a title takes along its side of the frame. */
+const lengthOf = (title) => title + PAD;
+
+const mean = (list) => (list.length ? list.reduce((sum, item) => sum + item, 0) / list.length : null);
+
+/** The least and the greatest of a list of any length. */
+function span(list) {
+    const pick = (choose) => (list.length ? list.reduce((best, item) => choose(best, item)) : 0);
+    return [pick(Math.min), pick(Math.max)];
+}

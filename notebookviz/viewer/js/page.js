@@ -1,0 +1,183 @@
+/**
+ * The page in the iframe: takes the port from the panel, starts Netron, and does what the panel says.
+ */
+import { createDrawing } from './drawing.js';
+import { Host } from './host.js';
+import { operatorNames } from './operators.js';
+import { Modules, unpackModules } from './modules.js';
+import { Notice } from './notice.js';
+import { Port, bytesOf, receivePort } from './port.js';
+import { Recording } from './recording.js';
+import { Graph, structureFormat } from './structure.js';
+import { Theme } from './theme.js';
+import { shareInput } from './wheel.js';
+
+const VIEW_PAUSE = 200;
+
+class Page {
+
+    /** @param {Window} window @param {MessagePort} port */
+    constructor(window, port) {
+        this._document = window.document;
+        this._notice = new Notice(window.document);
+        this._theme = new Theme(window.document);
+        this._done = Promise.resolve();
+        this._port = new Port(port, (message) => this._receive(message));
+        this._modules = null;
+        this._window = window;
+    }
+
+    async start() {
+        const version = this._document.documentElement.dataset.netron;
+        const bundled = await unpackModules(this._document.getElementById('modules').textContent);
+        this._modules = new Modules(bundled, async (name) => {
+            const { buffers } = await this._port.request('module', { name });
+            return new TextDecoder().decode(bytesOf(buffers[0]));
+        });
+        const [netron, grapher, base] = await Promise.all(['view', 'grapher', 'base'].map((name) => this._modules.load(name)));
+        this._base = base;
+        this._host = new Host(this._window, this._port, this._modules, this._notice, version);
+        const post = (message) => this._port.post(message);
+        this._drawing = createDrawing(netron, grapher, this._host, post);
+        shareInput(this._window, post, () => this._drawing);
+        await this._drawing.start();
+        this._watchView();
+        post({ type: 'ready' });
+    }
+
+    /** Messages are done one after the other, so that a selection meets the drawing it belongs to. */
+    _receive(message) {
+        if (message.type === 'theme') {
+            this._theme.set(message.theme);
+            return;
+        }
+        this._done = this._done.then(() => this._do(message)).catch((error) => this.fail(error));
+    }
+
+    async _do(message) {
+        const drawing = this._drawing;
+        switch (message.type) {
+            case 'open':
+                await this._open(message);
+                break;
+            case 'opened':
+                // Not awaited: while one change is drawn the next may come, and only the last is drawn.
+                drawing.update(message.ids, message.anchor).catch((error) => this.fail(error));
+                break;
+            case 'select':
+                await drawing.settled();
+                drawing.choose(message.id, message);
+                break;
+            case 'find':
+                await drawing.settled();
+                drawing.light(message.ids, message.current);
+                break;
+            case 'command':
+                this._command(message.name);
+                break;
+            default:
+                throw new Error(`The page knows no message of type '${message.type}'.`);
+        }
+    }
+
+    async _open(message) {
+        const { _drawing: drawing, _host: host } = this;
+        this._theme.set(message.theme);
+        this._notice.clear();
+        const structural = message.kind === 'structure';
+        drawing.show('welcome spinner');
+        if (structural) {
+            const recording = message.recording instanceof Uint8Array || message.recording instanceof ArrayBuffer
+                ? await Recording.unpack(bytesOf(message.recording)) : new Recording(message.recording);
+            const graph = new Graph(recording, (tensor) => this._tensor(tensor));
+            graph.open(message.opened || recording.data.opened);
+            host.format = structureFormat(graph);
+            drawing.configure(message.options);
+            drawing.first(message.view, message.selected);
+            this._document.title = graph.name || 'model';
+            await drawing.open(this._context('model.netron', new Uint8Array([1])));
+        } else {
+            const bytes = bytesOf(message.bytes);
+            host.format = null;
+            this._modules.forget();
+            host.wants(operatorNames(bytes));
+            this._document.title = message.name;
+            await drawing.open(this._context(message.name, bytes));
+        }
+    }
+
+    /** What Netron reads a file from; other files come through the port, by name. */
+    _context(name, bytes) {
+        const { _host: host, _port: port, _base: base } = this;
+        return {
+            identifier: name,
+            name,
+            stream: new base.BinaryStream(bytes),
+            asset: (file) => host.asset(file),
+            require: (id) => host.require(id),
+            fetch: async (file) => {
+                const { buffers } = await port.request('external', { name: file });
+                return new base.BinaryStream(bytesOf(buffers[0]));
+            },
+            error: () => {}
+        };
+    }
+
+    async _tensor(tensor) {
+        const slow = setTimeout(() => this._drawing.remark(tensor, 'Waiting for the kernel; the values come when it answers.'), 700);
+        try {
+            const answer = await this._port.request('tensor', { name: tensor.name });
+            this._drawing.remark(tensor, answer.result.description || '');
+            return answer;
+        } catch (error) {
+            tensor.description = error.message;
+            this._drawing.remark(tensor, error.message);
+            throw error;
+        } finally {
+            clearTimeout(slow);
+        }
+    }
+
+    _command(name) {
+        const drawing = this._drawing;
+        const commands = {
+            'fit': () => drawing.fit(),
+            'zoom-in': () => drawing.zoomIn(),
+            'zoom-out': () => drawing.zoomOut(),
+            'zoom-reset': () => drawing.resetZoom(),
+            'close-sidebar': () => drawing.closeSidebar(),
+            'properties': () => drawing.showModelProperties()
+        };
+        if (drawing.target && commands[name]) {
+            commands[name]();
+        }
+    }
+
+    _watchView() {
+        let waiting = null;
+        const later = () => {
+            waiting ??= setTimeout(() => {
+                waiting = null;
+                this._drawing.moved();
+            }, VIEW_PAUSE);
+        };
+        this._document.getElementById('target').addEventListener('scroll', later);
+    }
+
+    /** One sentence in the page and in the panel; never a blank page. */
+    fail(error) {
+        const what = error && error.message ? error.message : String(error);
+        this._port.post({ type: 'error', what, hint: error.hint || '' });
+        if (this._drawing && !this._drawing.target) {
+            this._drawing.show('default');
+        }
+        this._notice.say(what, this._drawing && this._drawing.target ? 'OK' : '');
+    }
+}
+
+window.addEventListener('unhandledrejection', (event) => event.preventDefault());
+
+receivePort(window, document.documentElement.dataset.nonce).then((port) => {
+    const page = new Page(window, port);
+    page.start().catch((error) => page.fail(error));
+});

@@ -1,0 +1,73 @@
+/**
+ * The drawing as a picture file, in the colours of the page.
+ */
+
+const MARGIN = 24;
+const LARGEST = 16000;
+const DROPPED = '#edge-paths-hit-test, .nbv-room, #background';
+
+/**
+ * @param {Document} document
+ * @param {{originX: number, originY: number, width: number, height: number}} target Netron's drawn graph.
+ * @param {'svg'|'png'} kind
+ * @returns {Promise<Blob>}
+ */
+export async function picture(document, target, kind) {
+    const width = Math.ceil(target.width + 2 * MARGIN);
+    const height = Math.ceil(target.height + 2 * MARGIN);
+    const [x, y] = [target.originX - MARGIN, target.originY - MARGIN];
+    const clone = document.getElementById('canvas').cloneNode(true);
+    clone.querySelectorAll(DROPPED).forEach((element) => element.remove());
+    clone.querySelector('#origin').removeAttribute('transform');
+    clone.removeAttribute('style');
+    clone.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
+    clone.setAttribute('width', width);
+    clone.setAttribute('height', height);
+    clone.setAttribute('viewBox', `${x} ${y} ${width} ${height}`);
+    const style = document.createElementNS('http://www.w3.org/2000/svg', 'style');
+    style.textContent = rules(document);
+    const back = document.createElementNS('http://www.w3.org/2000/svg', 'rect');
+    const colour = document.defaultView.getComputedStyle(document.body).backgroundColor;
+    for (const [name, value] of Object.entries({ x, y, width, height, fill: colour })) {
+        back.setAttribute(name, value);
+    }
+    clone.prepend(style, back);
+    const svg = new Blob([new XMLSerializer().serializeToString(clone)], { type: 'image/svg+xml' });
+    return kind === 'svg' ? svg : paint(document, svg, width, height);
+}
+
+/** The rules in force for drawn elements; media that don't apply now are left out, so the file looks the same anywhere. */
+function rules(document) {
+    const flat = (list) => [...list].flatMap((rule) => {
+        if (!rule.media) {
+            return [rule.cssText];
+        }
+        return rule.media.mediaText === 'all' || document.defaultView.matchMedia(rule.media.mediaText).matches ? flat(rule.cssRules) : [];
+    });
+    const sheets = ['netron-graph', 'notebookviz'].map((id) => document.getElementById(id).sheet);
+    const style = document.defaultView.getComputedStyle(document.documentElement);
+    const colours = [...new Set([...document.getElementById('notebookviz').textContent.matchAll(/var\((--[\w-]+)\)/g)].map((match) => match[1]))];
+    return [`:root { ${colours.map((name) => `${name}: ${style.getPropertyValue(name)}`).join('; ')} }`, ...sheets.flatMap((sheet) => flat(sheet.cssRules))].join('\n');
+}
+
+async function paint(document, svg, width, height) {
+    const scale = Math.min(2, LARGEST / Math.max(width, height));
+    const text = await svg.text();
+    const image = new Image();
+    await new Promise((resolve, reject) => {
+        image.onload = resolve;
+        image.onerror = () => reject(new Error('The browser could not paint the picture. Save it as SVG instead.'));
+        image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
+    });
+    const canvas = document.createElement('canvas');
+    canvas.width = Math.max(1, Math.round(width * scale));
+    canvas.height = Math.max(1, Math.round(height * scale));
+    canvas.getContext('2d').drawImage(image, 0, 0, canvas.width, canvas.height);
+    const blob = await new Promise((resolve) => {
+        canvas.toBlob(resolve, 'image/png');
+    });
+    if (!blob) {
+        throw new Error('The browser could not paint the picture. Save it as SVG instead.');
+    }
+    return blob;
+}

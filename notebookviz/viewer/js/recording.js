@@ -1,0 +1,244 @@
+/**
+ * The encoded recording (see docs/architecture.md), and what of it is visible for a set of opened modules.
+ */
+
+/**
+ * @typedef {object} Row One module call or operator, with every key present.
+ * @property {number} index
+ * @property {number} parent
+ * @property {'module'|'operator'} kind
+ * @property {string} type
+ * @property {string} qualified
+ * @property {string} path
+ * @property {number} call
+ * @property {[string, number[], number[]][]} inputs
+ * @property {number[]} outputs
+ * @property {[string, string][]} attributes
+ * @property {number[]} initializers
+ * @property {number} macs
+ * @property {string[]} marks
+ * @property {string} message
+ * @property {string} repr
+ * @property {string} doc
+ * @property {[string, number, string, string]|null} source
+ * @property {number} hooks
+ * @property {number} params
+ * @property {number} trainable
+ * @property {number} bytes
+ * @property {number} leaf
+ */
+
+/** @typedef {number|string} End A node's index, or `input-0`, `output-0` for the model's own inputs and outputs. */
+
+/**
+ * @typedef {object} Visible What is drawn for one set of opened modules.
+ * @property {number[]} nodes drawn as boxes, in the order they ran
+ * @property {number[]} clusters opened modules drawn as frames, outermost first (never the root)
+ * @property {{value: number, from: End, to: End}[]} edges one per value and consumer
+ */
+
+const DEFAULTS = Object.freeze({
+    parent: -1, kind: 'operator', type: '', qualified: '', path: '', call: 0, inputs: [], outputs: [], attributes: [],
+    initializers: [], macs: 0, marks: [], message: '', repr: '', doc: '', source: null, hooks: 0, params: 0,
+    trainable: 0, bytes: 0, leaf: 0
+});
+
+export class Recording {
+
+    /** @param {object} data The decoded JSON object. */
+    constructor(data) {
+        if (!data || data.format !== 1 || !Array.isArray(data.nodes) || data.nodes.length === 0) {
+            throw new Error('This recording was made by another version of notebookviz. Show the model again.');
+        }
+        this.data = data;
+        this.model = data.model;
+        this.mode = data.mode;
+        this.tensors = data.tensors;
+        this.values = data.values;
+        this.initializers = data.initializers;
+        this.inputs = data.inputs;
+        this.outputs = data.outputs;
+        this.totals = data.totals;
+        this.failure = data.failure;
+        /** @type {Row[]} */
+        this.nodes = data.nodes.map((node, index) => ({ ...DEFAULTS, ...node, index, parent: index ? node.parent || 0 : -1 }));
+        /** @type {number[][]} */
+        this._children = this.nodes.map(() => []);
+        for (const node of this.nodes.slice(1)) {
+            this._children[node.parent].push(node.index);
+        }
+        this._connect();
+    }
+
+    /**
+     * @param {Uint8Array} bytes Gzipped JSON, as `graph/encode.py` packs it.
+     * @returns {Promise<Recording>}
+     */
+    static async unpack(bytes) {
+        const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
+        return new Recording(JSON.parse(await new Response(stream).text()));
+    }
+
+    /** @param {number} index @returns {number[]} */
+    children(index) {
+        return this._children[index];
+    }
+
+    /** Children that ran; where nothing could be run, all of them. @param {number} index @returns {number[]} */
+    shown(index) {
+        return this._children[index].filter((child) => this.tensors === 'none' || !this.nodes[child].marks.includes('uncalled'));
+    }
+
+    /** @param {number} index @returns {boolean} Whether this is a module call that opens in place. */
+    canOpen(index) {
+        const node = this.nodes[index];
+        return Boolean(node) && node.kind === 'module' && !node.leaf && this.shown(index).length > 0;
+    }
+
+    /** @param {number} index @returns {number[]} The enclosing module calls, innermost first, the root last. */
+    ancestors(index) {
+        const found = [];
+        for (let parent = this.nodes[index].parent; parent >= 0; parent = this.nodes[parent].parent) {
+            found.push(parent);
+        }
+        return found;
+    }
+
+    /**
+     * The name of a node as seen from inside its enclosing module: `conv1`, or `0.conv1` where a list lies between.
+     * @param {number} index
+     * @returns {string}
+     */
+    relative(index) {
+        const node = this.nodes[index];
+        return node.parent >= 0 ? within(node.path, this.nodes[node.parent].path) : node.path;
+    }
+
+    /**
+     * The box that stands for a node: its outermost ancestor-or-self that is not opened.
+     * @param {number} index
+     * @param {Set<number>} opened
+     * @returns {number}
+     */
+    representative(index, opened) {
+        const line = [index, ...this.ancestors(index)].reverse();
+        return line.find((item) => !(opened.has(item) && this.canOpen(item))) ?? index;
+    }
+
+    /** @param {Iterable<number>} ids @returns {Visible} */
+    visible(ids) {
+        const opened = new Set(ids);
+        opened.add(0);
+        const nodes = [];
+        const clusters = [];
+        const visit = (index) => {
+            if (index === 0 ? this.shown(0).length > 0 : opened.has(index) && this.canOpen(index)) {
+                if (index !== 0) {
+                    clusters.push(index);
+                }
+                for (const child of this.shown(index)) {
+                    visit(child);
+                }
+            } else {
+                nodes.push(index);
+            }
+        };
+        visit(0);
+        return { nodes, clusters, edges: this._edges(nodes, clusters) };
+    }
+
+    _edges(nodes, clusters) {
+        const stands = new Map();
+        const fill = (index, box) => {
+            stands.set(index, box);
+            for (const child of this._children[index]) {
+                fill(child, box);
+            }
+        };
+        for (const index of nodes) {
+            fill(index, index);
+        }
+        for (const index of [0, ...clusters]) {
+            if (!stands.has(index)) {
+                stands.set(index, index);
+            }
+        }
+        const edges = [];
+        const seen = new Set();
+        const box = (end) => (typeof end === 'number' ? stands.get(end) : end);
+        for (const [value, ends] of this._ends) {
+            const from = box(ends.from);
+            for (const end of ends.to) {
+                const to = box(end);
+                const key = `${value} ${to}`;
+                if (from !== undefined && to !== undefined && from !== to && !seen.has(key)) {
+                    seen.add(key);
+                    edges.push({ value, from, to });
+                }
+            }
+        }
+        return edges;
+    }
+
+    /** @param {number} index @returns {boolean} Whether values start and end here: an operator, or a module call in which none ran. */
+    computes(index) {
+        return this.nodes[index].kind === 'operator' || (index > 0 && !this._ran[index]);
+    }
+
+    /** @returns {Map<number, {from: End|undefined, to: End[]}>} Who makes and who takes each value. */
+    ends() {
+        return this._ends;
+    }
+
+    /** Who makes and who takes each value: operators, and module calls in which no operator ran. */
+    _connect() {
+        const ran = this._ran = new Array(this.nodes.length).fill(false);
+        for (let index = this.nodes.length - 1; index > 0; index--) {
+            if (ran[index] || this.nodes[index].kind === 'operator') {
+                ran[index] = true;
+                ran[this.nodes[index].parent] = true;
+            }
+        }
+        /** @type {Map<number, {from: End|undefined, to: End[]}>} */
+        this._ends = new Map();
+        const ends = (value) => {
+            if (!this._ends.has(value)) {
+                this._ends.set(value, { from: undefined, to: [] });
+            }
+            return this._ends.get(value);
+        };
+        for (const [position, [, values]] of this.inputs.entries()) {
+            for (const value of values) {
+                ends(value).from ??= `input-${position}`;
+            }
+        }
+        for (const node of this.nodes) {
+            if (this.computes(node.index)) {
+                const taken = new Set(node.inputs.flatMap(([, values]) => values));
+                for (const value of node.outputs) {
+                    if (!taken.has(value)) {
+                        ends(value).from ??= node.index;
+                    }
+                }
+                for (const value of taken) {
+                    ends(value).to.push(node.index);
+                }
+            }
+        }
+        for (const [position, [, values]] of this.outputs.entries()) {
+            for (const value of new Set(values)) {
+                ends(value).to.push(`output-${position}`);
+            }
+        }
+    }
+}
+
+/**
+ * A dotted path as seen from inside another.
+ * @param {string} path
+ * @param {string} outer
+ * @returns {string}
+ */
+export function within(path, outer) {
+    return outer !== '' && path.startsWith(`${outer}.`) ? path.slice(outer.length + 1) : path;
+}

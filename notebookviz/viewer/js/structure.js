@@ -1,0 +1,279 @@
+/**
+ * The structure view as a format that Netron reads: its model, graph, nodes and values, made from a recording.
+ */
+import { category } from './category.js';
+import { within } from './recording.js';
+import { Tensor, TensorType } from './tensor.js';
+import { count, cut, line, memory } from './text.js';
+
+const NAME = 120;
+
+export class Argument {
+
+    constructor(name, value, type = null) {
+        this.name = name;
+        this.value = value;
+        this.type = type;
+    }
+}
+
+/** Netron asks for the name of this class. */
+export class Value {
+
+    constructor(name, type, initializer = null) {
+        this.name = name;
+        this.type = type;
+        this.initializer = initializer;
+    }
+}
+
+export class Node {
+
+    /** @param {Graph} graph @param {number} index */
+    constructor(graph, index) {
+        const row = graph.recording.nodes[index];
+        this._graph = graph;
+        this.index = index;
+        this.row = row;
+        this.opens = graph.recording.canOpen(index);
+        this.name = line(row.kind === 'module' ? row.path : [row.path, row.type].filter(Boolean).join('.'), NAME);
+        this.blocks = [];
+        this.chain = [];
+        this.type = {
+            name: line(row.type, NAME),
+            module: line(row.qualified.includes('.') ? row.qualified.slice(0, row.qualified.lastIndexOf('.')) : '', NAME),
+            category: category(row, this.opens),
+            description: cut(row.doc, 4000),
+            type: this.opens ? 'module' : undefined
+        };
+        this.attributes = row.attributes.map(([name, value]) => new Argument(line(name), cut(value, 2000)));
+    }
+
+    /** The frame in which the node is drawn, as Netron groups nodes. */
+    get group() {
+        return this.row.parent > 0 ? String(this.row.parent) : null;
+    }
+
+    /** What stands below the type on the node: its name inside its module, and each mark as a word. */
+    get caption() {
+        const words = this.row.kind === 'module' ? [line(this._graph.recording.relative(this.index), 40)] : [];
+        if (this.row.call > 0 && this.row.kind === 'module') {
+            words.push(`call ${this.row.call + 1}`);
+        }
+        return [...words, ...this.row.marks].filter(Boolean);
+    }
+
+    get inputs() {
+        this._inputs ??= [...this._graph.taken(this.index), ...this._graph.weights(this.index)];
+        return this._inputs;
+    }
+
+    get outputs() {
+        this._outputs ??= this._graph.given(this.index);
+        return this._outputs;
+    }
+
+    get metadata() {
+        const row = this.row;
+        const entries = [
+            ['path', row.path], ['call', row.kind === 'module' ? `${row.call + 1}` : ''], ['marks', row.marks.join(', ')],
+            ['error', row.message], ['source', row.source ? `${row.source[0]}:${row.source[1]} in ${row.source[2]}` : ''],
+            ['code', row.source ? row.source[3] : ''], ['module', row.repr],
+            ['hooks', row.hooks ? `${row.hooks} left out while looking` : '']
+        ];
+        return entries.filter(([, value]) => value).map(([name, value]) => new Argument(name, cut(value, 4000)));
+    }
+
+    get metrics() {
+        const row = this.row;
+        const entries = [
+            ['parameters', row.params ? count(row.params) : ''],
+            ['trainable', row.params && row.trainable !== row.params ? count(row.trainable) : ''],
+            ['MACs', row.macs ? count(row.macs) : ''], ['output', row.bytes ? memory(row.bytes) : '']
+        ];
+        return entries.filter(([, value]) => value).map(([name, value]) => new Argument(name, value));
+    }
+}
+
+export class Graph {
+
+    /**
+     * @param {import('./recording.js').Recording} recording
+     * @param {(tensor: Tensor) => Promise<object>} fetch
+     */
+    constructor(recording, fetch) {
+        this.recording = recording;
+        this.name = line(recording.model, NAME);
+        this.type = 'graph';
+        this.groups = true;
+        this._nodes = new Map();
+        this._tensors = recording.initializers.map((data) => new Tensor(data, fetch));
+        this._weights = this._tensors.map((tensor) => new Value(line(tensor.name, NAME), tensor.type, tensor));
+        this._values = recording.values.map(([dtype, dims, device], index) => new Value(`value ${index}\n${index}`, new TensorType([dtype, [...dims], device])));
+        this._connect();
+        const argument = ([name, values], position, word) => new Argument(line(name || word, NAME), values.map((value) => this._values[value]));
+        this.inputs = recording.inputs.map((item, position) => argument(item, position, 'input'));
+        this.outputs = recording.outputs.map((item, position) => argument(item, position, 'output'));
+        this.metrics = totals(recording);
+        this.metadata = [];
+        this.open([]);
+    }
+
+    /** @param {Iterable<number>} ids The opened modules. */
+    open(ids) {
+        this.opened = new Set(ids);
+        this.opened.add(0);
+        const { nodes, clusters } = this.recording.visible(this.opened);
+        this.nodes = nodes.map((index) => this.node(index));
+        this.clusters = clusters.map((index) => this.node(index));
+        this.drawn = new Set([...nodes, ...clusters]);
+    }
+
+    /** @param {number} index @returns {Node} The one object for this node. */
+    node(index) {
+        let node = this._nodes.get(index);
+        if (!node) {
+            node = new Node(this, index);
+            this._nodes.set(index, node);
+        }
+        return node;
+    }
+
+    /** Lets go of all values that were fetched. */
+    forget() {
+        for (const tensor of this._tensors) {
+            tensor.forget();
+        }
+    }
+
+    /** @param {number} index @returns {Argument[]} The values that flow into a node from outside. */
+    taken(index) {
+        const inside = this._inside(index);
+        const flows = new Map();
+        for (const item of inside) {
+            for (const [name, values] of this.recording.computes(item) ? this.recording.nodes[item].inputs : []) {
+                for (const value of values) {
+                    if (!inside.has(this._made.get(value)) && !flows.has(value)) {
+                        flows.set(value, name);
+                    }
+                }
+            }
+        }
+        return this._named(this.recording.nodes[index].inputs, flows);
+    }
+
+    /** @param {number} index @returns {Argument[]} The values that a node makes and others, or nobody, take. */
+    given(index) {
+        const inside = this._inside(index);
+        const row = this.recording.nodes[index];
+        const flows = new Map();
+        for (const value of row.outputs) {
+            if (inside.has(this._made.get(value))) {
+                flows.set(value, '');
+            }
+        }
+        for (const item of inside) {
+            for (const value of this.recording.nodes[item].outputs) {
+                const takers = this._takers.get(value) || [];
+                if (inside.has(this._made.get(value)) && takers.some((taker) => !inside.has(taker)) && !flows.has(value)) {
+                    flows.set(value, '');
+                }
+            }
+        }
+        const values = [...flows.keys()];
+        return values.map((value, position) => new Argument(values.length > 1 ? `output ${position}` : 'output', [this._values[value]]));
+    }
+
+    /** @param {number} index @returns {Argument[]} The stored tensors that stand on a node, by their names inside its module. */
+    weights(index) {
+        const row = this.recording.nodes[index];
+        const used = this._inside(index).size <= 2 ? [...this._inside(index)].flatMap((item) => this.recording.nodes[item].inputs.flatMap(([, , initializers]) => initializers)) : [];
+        const own = new Set([...row.initializers, ...used]);
+        return [...own].map((item) => new Argument(line(within(this._tensors[item].name, row.path), 40), [this._weights[item]]));
+    }
+
+    _named(declared, flows) {
+        const found = [];
+        for (const [name, values] of declared) {
+            const here = values.filter((value) => flows.has(value));
+            if (here.length > 0) {
+                found.push(new Argument(line(name || 'input', NAME), here.map((value) => this._values[value])));
+                here.forEach((value) => flows.delete(value));
+            }
+        }
+        for (const [value, name] of flows) {
+            found.push(new Argument(line(name || 'input', NAME), [this._values[value]]));
+        }
+        return found;
+    }
+
+    _inside(index) {
+        const found = new Set();
+        const add = (item) => {
+            found.add(item);
+            this.recording.children(item).forEach(add);
+        };
+        add(index);
+        return found;
+    }
+
+    _connect() {
+        this._made = new Map();
+        this._takers = new Map();
+        for (const [value, ends] of this.recording.ends()) {
+            if (ends.from !== undefined) {
+                this._made.set(value, ends.from);
+            }
+            this._takers.set(value, ends.to);
+            if (typeof ends.from === 'number') {
+                const row = this.recording.nodes[ends.from];
+                const outputs = row.outputs.length > 1 ? `.${row.outputs.indexOf(value)}` : '';
+                this._values[value].name = `${line([row.path, row.kind === 'operator' ? row.type : ''].filter(Boolean).join('.'), NAME)}${outputs}\n${value}`;
+            } else if (ends.from !== undefined) {
+                const position = Number(ends.from.split('-')[1]);
+                this._values[value].name = `${line(this.recording.inputs[position][0] || 'input', NAME)}\n${value}`;
+            }
+        }
+    }
+}
+
+export class Model {
+
+    /** @param {Graph} graph */
+    constructor(graph) {
+        const data = graph.recording.data;
+        this.format = 'PyTorch';
+        this.name = graph.name;
+        this.modules = [graph];
+        this.metrics = totals(graph.recording);
+        const entries = [
+            ['mode', data.mode], ['input', data.input ? `${data.input}${data.inferred ? ' (inferred)' : ''}` : ''],
+            ['traced', data.tensors === 'none' ? 'no forward pass was run' : `in ${data.seconds} s with ${data.tensors} tensors`],
+            ...(data.notes || []).map((note, position) => [`note ${position + 1}`, note])
+        ];
+        this.metadata = entries.filter(([, value]) => value).map(([name, value]) => new Argument(name, cut(value, 2000)));
+    }
+}
+
+/**
+ * What Netron loads as the reader of `*.netron`.
+ * @param {Graph} graph
+ */
+export function structureFormat(graph) {
+    return {
+        ModelFactory: class {
+            async match(context) {
+                return context.set('notebookviz', null);
+            }
+            async open() {
+                return new Model(graph);
+            }
+        }
+    };
+}
+
+function totals(recording) {
+    const { params, trainable, bytes, macs } = recording.totals;
+    const entries = [['parameters', count(params)], ['trainable', count(trainable)], ['weights', memory(bytes)], ['MACs', count(macs)]];
+    return entries.map(([name, value]) => new Argument(name, value));
+}

@@ -1,0 +1,66 @@
+/**
+ * Text of unknown origin, made fit to be shown as text.
+ */
+
+const LONGEST = 300;
+
+/**
+ * One line of at most `length` characters; what was cut is marked.
+ * @param {string} text
+ * @param {number} [length]
+ * @returns {string}
+ */
+export function line(text, length = LONGEST) {
+    return cut(String(text).replace(/[\s\u0000-\u001f\u007f\u2028\u2029]+/g, ' '), length);
+}
+
+/**
+ * At most `length` characters, the middle left out; line breaks stay.
+ * @param {string} text
+ * @param {number} [length]
+ * @returns {string}
+ */
+export function cut(text, length = LONGEST) {
+    const characters = text.length > length ? Array.from(text.slice(0, 4 * length)) : [];
+    if (text.length <= length || (characters.length <= length && text.length <= 4 * length)) {
+        return text;
+    }
+    const half = Math.floor((length - 1) / 2);
+    return `${characters.slice(0, half).join('')}…${Array.from(text.slice(-2 * half)).slice(-half).join('')}`;
+}
+
+/** @param {number} value @returns {string} `25,557,032` */
+export function count(value) {
+    return value.toLocaleString('en-US');
+}
+
+/** @param {number} value @returns {string} `98 MB` */
+export function memory(value) {
+    const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+    let power = 0;
+    let size = value;
+    while (size >= 1000 && power < units.length - 1) {
+        size /= 1000;
+        power += 1;
+    }
+    return `${power && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[power]}`;
+}
+
+/**
+ * A copy in which every text is escaped: Netron's documentation sidebar writes texts as HTML.
+ * @param {any} value
+ * @param {number} [depth]
+ * @returns {any}
+ */
+export function escaped(value, depth = 4) {
+    if (typeof value === 'string') {
+        return cut(value, 20000).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+    }
+    if (Array.isArray(value)) {
+        return depth > 0 ? value.slice(0, 500).map((item) => escaped(item, depth - 1)) : [];
+    }
+    if (value && typeof value === 'object') {
+        return depth > 0 ? Object.fromEntries(Object.entries(value).map(([key, item]) => [key, escaped(item, depth - 1)])) : null;
+    }
+    return value;
+}

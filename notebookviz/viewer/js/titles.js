@@ -1,0 +1,238 @@
+/**
+ * What the structure view adds to Netron's drawing: frames inside frames with titles, names below types, marks, and the
+ * ids by which a drawn element can be found.  Hooks on the classes that Netron's grapher exports.
+ */
+import { Graph, Node } from './structure.js';
+import { line } from './text.js';
+
+const SVG = 'http://www.w3.org/2000/svg';
+const MOVING = 420;
+const WIDE = 9;
+
+/**
+ * @param {{Graph: any, Node: any, Argument: any}} grapher Netron's module.
+ * @param {{toggle: (node: Node) => void, open: (node: Node) => void, room: () => {across: number, along: number}}} actions
+ */
+export function hookGrapher(grapher, actions) {
+    const structural = (graph) => graph.target instanceof Graph;
+
+    /** An opened module: Netron keeps plain objects for its clusters, ours can be found, selected and anchored. */
+    class Cluster extends grapher.Node {
+
+        constructor(name, node) {
+            super();
+            this.name = name;
+            this.value = node;
+        }
+    }
+
+    wrap(grapher.Graph.prototype, 'build', function build(original, document, origin) {
+        if (structural(this)) {
+            nest(this, Cluster);
+            labelOnce(this);
+        }
+        original.call(this, document, origin);
+        if (structural(this)) {
+            decorate(this, document, actions);
+        }
+    });
+
+    wrap(grapher.Graph.prototype, 'update', function update(original) {
+        original.call(this);
+        if (structural(this)) {
+            place(this);
+            follow(this);
+            leaveRoom(this, actions.room());
+        }
+    });
+
+    wrap(grapher.Node.prototype, 'build', function build(original, document, parent) {
+        if (this.value instanceof Node) {
+            caption(this);
+        }
+        original.call(this, document, parent);
+        if (this.value instanceof Node) {
+            identify(this, actions);
+        }
+    });
+
+    wrap(grapher.Argument.prototype, 'build', function build(original, document, parent) {
+        // Netron's brackets are empty boxes where no CJK font is installed.
+        if (typeof this.content === 'string' && /^\u3008.*\u3009$/.test(this.content)) {
+            const inside = this.content.slice(1, -1);
+            this.content = inside ? ` ${inside}` : ' scalar';
+        }
+        original.call(this, document, parent);
+        if (this.notebookviz) {
+            this.element.classList.add('nbv-caption');
+        }
+    });
+}
+
+function wrap(prototype, name, replacement) {
+    const original = prototype[name];
+    if (typeof original !== 'function') {
+        throw new Error(`Netron's grapher has no '${name}' where notebookviz expects it.`);
+    }
+    prototype[name] = function wrapped(...args) {
+        return replacement.call(this, original, ...args);
+    };
+}
+
+/** Netron 9.3 makes one frame per node and never puts frames into frames: make those that are missing, link them all. */
+function nest(graph, Cluster) {
+    const name = (index) => `${index}\ngroup`;
+    for (const node of graph.target.clusters) {
+        graph.setNode(new Cluster(name(node.index), node));
+    }
+    for (const node of graph.target.clusters) {
+        graph._table.set(node, graph.node(name(node.index)).label);
+        if (node.group !== null) {
+            graph.setParent(name(node.index), name(node.group));
+        }
+    }
+}
+
+/** The shape of a value is drawn on the first of its edges only. */
+function labelOnce(graph) {
+    const seen = new Set();
+    for (const { label } of graph.edges.values()) {
+        if (seen.has(label.value)) {
+            delete label.label;
+        }
+        seen.add(label.value);
+    }
+}
+
+function decorate(graph, document, actions) {
+    const clusters = graph.target.clusters.map((node) => graph._table.get(node));
+    for (const cluster of clusters) {
+        cluster.element.parentNode.appendChild(cluster.element);
+        cluster.element.setAttribute('data-id', cluster.value.index);
+        cluster.element.classList.toggle('nbv-failed', isFailed(cluster.value));
+        title(cluster, document, actions);
+    }
+    for (const { label: item } of graph.nodes.values()) {
+        const kind = { 'graph-input': 'input', 'graph-output': 'output' }[item.class];
+        if (kind && item.element) {
+            const position = graph.target[`${kind}s`].indexOf(item.value);
+            item.element.setAttribute('data-id', `${kind}-${position}`);
+        }
+    }
+    for (const { label: edge } of graph.edges.values()) {
+        const ends = [edge.from, edge.to].map((end) => end.element.getAttribute('data-id'));
+        edge.element.setAttribute('data-edge', ends.join('>'));
+    }
+}
+
+/** The title of a frame: type and name, which open the sidebar, and a box that closes the module. */
+function title(cluster, document, actions) {
+    const node = cluster.value;
+    const create = (tag, parent, attributes) => {
+        const element = document.createElementNS(SVG, tag);
+        for (const [key, value] of Object.entries(attributes)) {
+            element.setAttribute(key, value);
+        }
+        parent.appendChild(element);
+        return element;
+    };
+    const group = create('g', cluster.element, { class: 'nbv-title' });
+    const name = create('g', group, { class: 'nbv-title-name' });
+    const back = create('path', name, {});
+    const text = create('text', name, { x: 8 });
+    create('tspan', text, { class: 'nbv-title-type' }).textContent = line(node.row.type, 32);
+    create('tspan', text, { class: 'nbv-title-path', dx: 6 }).textContent = node.caption.join(' · ');
+    create('title', name, {}).textContent = node.name;
+    const toggle = create('g', group, { class: 'nbv-title-toggle', role: 'button' });
+    const button = create('path', toggle, {});
+    const sign = create('text', toggle, {});
+    sign.textContent = '−';
+    create('title', toggle, {}).textContent = `Close ${node.name}`;
+    const box = text.getBBox();
+    const mark = sign.getBBox();
+    const width = Math.ceil(box.width) + 16;
+    const height = Math.ceil(box.height) + 8;
+    const side = Math.ceil(mark.width) + 2 * WIDE;
+    text.setAttribute('y', 4 - box.y);
+    sign.setAttribute('x', width + WIDE);
+    sign.setAttribute('y', (height - mark.height) / 2 - mark.y);
+    back.setAttribute('d', `M0,${height}v${5 - height}a5,5 0 0 1 5,-5h${width - 5}v${height}z`);
+    button.setAttribute('d', `M${width},0h${side}v${height - 5}a5,5 0 0 1 -5,5h${5 - side}z`);
+    name.addEventListener('click', (event) => {
+        event.stopPropagation();
+        actions.open(node);
+    });
+    toggle.addEventListener('click', (event) => {
+        event.stopPropagation();
+        actions.toggle(node);
+    });
+    cluster.title = group;
+    cluster.definition = { element: toggle };
+    cluster.width = width + side;
+    cluster.height = height;
+}
+
+function place(graph) {
+    for (const node of graph.target.clusters) {
+        const { title: group, rectangle } = graph._table.get(node);
+        group.setAttribute('transform', `translate(${rectangle.getAttribute('x')},${rectangle.getAttribute('y')})`);
+    }
+}
+
+/** Netron animates the frames for 300 ms; the titles go with them. */
+function follow(graph) {
+    const start = performance.now();
+    const step = (now) => {
+        place(graph);
+        if (now - start < MOVING) {
+            requestAnimationFrame(step);
+        }
+    };
+    requestAnimationFrame(step);
+}
+
+/** An unseen margin: without it a small graph is centred and what was clicked can't keep its place. */
+function leaveRoom(graph, { across, along }) {
+    const origin = graph._tunnelGroup.parentNode;
+    const rectangle = origin.ownerDocument.createElementNS(SVG, 'rect');
+    const entries = { class: 'nbv-room', fill: 'none', x: graph.originX - across, y: graph.originY - along, width: graph.width + 2 * across, height: graph.height + 2 * along };
+    for (const [key, value] of Object.entries(entries)) {
+        rectangle.setAttribute(key, value);
+    }
+    origin.appendChild(rectangle);
+}
+
+/** The second line of a node, and the box that opens it. */
+function caption(item) {
+    const node = item.value;
+    if (node.opens && item.definition) {
+        item.definition.content = '+';
+        item.definition.tooltip = `Open ${node.name}`;
+        item.definition.padding = WIDE;
+    }
+    const words = node.caption;
+    if (words.length > 0) {
+        const list = item.list();
+        item.blocks.splice(1, 0, item.blocks.pop());
+        const argument = list.argument(words.join(' · '), '');
+        argument.notebookviz = true;
+        argument.tooltip = node.name;
+        list.add(argument);
+        list.on('click', () => item.context.activate(node, 'target'));
+    }
+}
+
+function identify(item, actions) {
+    const node = item.value;
+    item.element.setAttribute('data-id', node.index);
+    for (const mark of node.row.marks) {
+        item.element.classList.add(`nbv-${mark}`);
+    }
+    item.element.classList.toggle('nbv-failed', isFailed(node));
+    if (node.opens) {
+        item.definition.element.classList.add('nbv-toggle');
+        item.element.addEventListener('dblclick', () => actions.toggle(node));
+    }
+}
+
+const isFailed = (node) => node.row.marks.includes('failed');

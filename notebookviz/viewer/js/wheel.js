@@ -1,0 +1,55 @@
+/**
+ * Whose the wheel, the keys and the focus are: the notebook's until the graph is clicked.
+ */
+
+/**
+ * @param {Window} window
+ * @param {(message: object) => void} post
+ * @param {() => any} view Gives Netron's view, once there is one.
+ */
+export function shareInput(window, post, view) {
+    const { document } = window;
+    const focus = window.HTMLElement.prototype.focus;
+    // Netron focuses its canvas whenever it draws; only who is already here may move the focus.
+    window.HTMLElement.prototype.focus = function guarded(options) {
+        if (document.hasFocus()) {
+            focus.call(this, { preventScroll: true, ...options });
+        }
+    };
+    const inside = (value) => {
+        if (document.documentElement.classList.contains('nbv-inside') !== value) {
+            document.documentElement.classList.toggle('nbv-inside', value);
+            post({ type: 'focus', inside: value });
+        }
+    };
+    window.addEventListener('pointerdown', () => inside(true), true);
+    window.addEventListener('blur', () => inside(false));
+    window.addEventListener('wheel', (event) => {
+        if (!document.documentElement.classList.contains('nbv-inside') && !(event.target instanceof window.Element && event.target.closest('#sidebar, #menu'))) {
+            event.preventDefault();
+            event.stopImmediatePropagation();
+            const factor = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? window.innerHeight : 1;
+            post({ type: 'wheel', dx: event.deltaX * factor, dy: event.deltaY * factor });
+        }
+    }, { capture: true, passive: false });
+    window.addEventListener('keydown', (event) => {
+        const drawing = view();
+        const typing = event.target instanceof window.Element && event.target.matches('input, textarea, select');
+        if (drawing) {
+            drawing.typing = event.key !== 'Escape';
+            setTimeout(() => {
+                drawing.typing = false;
+            });
+        }
+        if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+            event.preventDefault();
+            event.stopImmediatePropagation();
+            post({ type: 'key', key: '/' });
+        } else if (event.key === 'Escape' && !open(document, 'sidebar') && !open(document, 'menu')) {
+            inside(false);
+            post({ type: 'key', key: 'Escape' });
+        }
+    }, true);
+}
+
+const open = (document, id) => Number(document.getElementById(id).style.opacity) > 0;
