@@ -1,8 +1,18 @@
-"""True ONNX: export in a child process, save, compare with PyTorch."""
+"""True ONNX: export in a child process, save, compare with PyTorch.
 
-from notebookviz.onnx_export.exporter import export, needs_weights_bytes
-from notebookviz.onnx_export.process import ExportCancelledError
-from notebookviz.onnx_export.records import STAGES, Comparison, Difference, OnnxExport, SavedOnnx
+The names load on first use, so that a child that only checks a file does not load torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from notebookviz.onnx_export.exporter import export, needs_weights_bytes
+    from notebookviz.onnx_export.process import ExportCancelledError
+    from notebookviz.onnx_export.records import STAGES, Comparison, Difference, OnnxExport, SavedOnnx
+    from notebookviz.onnx_export.saving import compare, external_bytes, save
 
 __all__ = [
     "STAGES",
@@ -11,6 +21,22 @@ __all__ = [
     "ExportCancelledError",
     "OnnxExport",
     "SavedOnnx",
+    "compare",
     "export",
+    "external_bytes",
     "needs_weights_bytes",
+    "save",
 ]
+_HOMES = {
+    "exporter": ("export", "needs_weights_bytes"),
+    "process": ("ExportCancelledError",),
+    "records": ("STAGES", "Comparison", "Difference", "OnnxExport", "SavedOnnx"),
+    "saving": ("compare", "external_bytes", "save"),
+}
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"notebookviz.onnx_export.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -81,7 +81,14 @@ class Parcel:
         packer = _Packer(buffer, names, registered)
         try:
             packer.dump((model, extra))
-        except (pickle.PicklingError, TypeError, ValueError, AttributeError, RuntimeError, NotImplementedError) as error:
+        except (
+            pickle.PicklingError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            RuntimeError,
+            NotImplementedError,
+        ) as error:
             raise ExportError(
                 f"{type(model).__name__} can't be copied into the export process: {error}",
                 hint="Remove what can't be pickled from the model, or define its class in a file.",
@@ -259,7 +266,12 @@ def _is_plain(tensor: torch.Tensor) -> bool:
     if isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin):
         return True
     known = type(tensor) in (torch.Tensor, torch.nn.Parameter) or getattr(tensor, "_is_buffer", False) is True
-    return known and tensor.layout is torch.strided and not tensor.is_quantized and hasattr(torch, dtype_name(tensor.dtype))
+    return (
+        known
+        and tensor.layout is torch.strided
+        and not tensor.is_quantized
+        and hasattr(torch, dtype_name(tensor.dtype))
+    )
 
 
 def _needed(hook: object) -> bool:

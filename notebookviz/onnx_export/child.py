@@ -44,7 +44,7 @@ def main() -> None:
         answer = _do(task, blobs, enter)
         wire.write_message(results, {"kind": "done", **answer[0]}, answer[1])
     except BaseException as error:  # noqa: BLE001  (SystemExit in forward too: the parent is told of anything)
-        from notebookviz.onnx_export.failure import describe  # noqa: PLC0415
+        from notebookviz.onnx_export.failure import describe
 
         wire.write_message(results, {"kind": "failed", **describe(error)})
     results.flush()
@@ -54,25 +54,25 @@ def main() -> None:
 def _do(task: dict[str, Any], blobs: list[bytes], enter: Enter) -> Answer:
     name = task["task"]
     if name == "check":
-        from notebookviz.onnx_export.checking import check_file  # noqa: PLC0415
+        from notebookviz.onnx_export.checking import check_file
 
         enter("checking")
         check_file(task["path"])
         return {}, []
-    import torch  # noqa: PLC0415
+    import torch
 
     torch.set_num_threads(1)
     torch.set_default_dtype(getattr(torch, task["default_dtype"]))
     with _quiet(), torch.no_grad():
         if name == "export":
-            from notebookviz.onnx_export.tracing import export  # noqa: PLC0415
+            from notebookviz.onnx_export.tracing import export
 
             return export(task, blobs, enter)
         if name == "torchscript":
-            from notebookviz.onnx_export.torchscript import export as export_script  # noqa: PLC0415
+            from notebookviz.onnx_export.torchscript import export as export_script
 
             return export_script(task, blobs, enter)
-        from notebookviz.onnx_export.comparing import compare  # noqa: PLC0415
+        from notebookviz.onnx_export.comparing import compare
 
         return compare(task, blobs, enter)
 

@@ -161,15 +161,23 @@ def _second(
 
 
 def snapshot_for(
-    parcel: Parcel, model: torch.nn.Module, folder: Path, stages: Stages
+    parcel: Parcel, model: torch.nn.Module, folder: Path, stages: Stages, also: tuple[str, ...] = ()
 ) -> tuple[Path, dict[str, int]]:
     """Write the values that the copy needs into a file, for a child that computes.
+
+    Args:
+        parcel: The weightless copy.
+        model: The live model.
+        folder: Where to write.
+        stages: Asked whether to stop, before each tensor.
+        also: Names of more tensors to write.
 
     Raises:
         ExportError: No room, or a tensor has no values.
     """
     tensors = by_name(model)
-    needed = {spec.name: tensors[spec.name] for spec in parcel.specs if spec.name and spec.offset < 0}
+    names = [*(spec.name for spec in parcel.specs if spec.name and spec.offset < 0), *also]
+    needed = {name: tensors[name] for name in names if name in tensors}
     size = sum(tensor.numel() * tensor.element_size() for tensor in needed.values())
     free = shutil.disk_usage(folder).free
     if size > free:

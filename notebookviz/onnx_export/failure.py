@@ -89,7 +89,9 @@ def _cause(error: BaseException) -> tuple[str, str]:
         return f"torch.onnx has no ONNX counterpart for the operator {operator}", (
             "Write it with other operators, or choose another opset."
         )
-    if re.search(r"DataDependent|data-dependent|UserErrorType\.DYNAMIC_CONTROL_FLOW|Unsymbolized|unbacked", text, re.IGNORECASE):
+    if re.search(
+        r"DataDependent|data-dependent|UserErrorType\.DYNAMIC_CONTROL_FLOW|Unsymbolized|unbacked", text, re.IGNORECASE
+    ):
         return DECIDES
     for item in chain:
         if type(item).__name__ == "CarryError":

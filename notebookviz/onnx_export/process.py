@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 POLL = 0.1
 REPORT_EVERY = 0.5
 STDERR_KEPT = 20_000
-BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from notebookviz.onnx_export.child import main; main()"
-)
+BOOT = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from notebookviz.onnx_export.child import main; main()"
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -133,7 +131,12 @@ def run_child(task: dict[str, Any], blobs: Sequence[bytes], stages: Stages) -> t
 
 
 def _start() -> subprocess.Popen[bytes]:
-    environment = {**os.environ, **dict.fromkeys(ONE_THREAD, "1"), "CUDA_VISIBLE_DEVICES": "", "TOKENIZERS_PARALLELISM": "false"}
+    environment = {
+        **os.environ,
+        **dict.fromkeys(ONE_THREAD, "1"),
+        "CUDA_VISIBLE_DEVICES": "",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
     return subprocess.Popen(  # noqa: S603  (our own code under this same interpreter)
         [sys.executable, "-c", BOOT, _search_path()],
         stdin=subprocess.PIPE,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import itertools
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -64,12 +67,23 @@ class Rebuilt:
 
 def parameter_names(model: torch.nn.Module) -> list[str]:
     """Names of forward's parameters; empty where they can't be known."""
-    import inspect  # noqa: PLC0415
-
     try:
         return list(inspect.signature(model.forward).parameters)
     except (TypeError, ValueError):
         return []
+
+
+def bound_arguments(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The call's arguments by the names of forward's parameters, as ``torch.export`` wants them."""
+    signature = inspect.signature(model.forward)
+    bound = signature.bind(*args, **kwargs).arguments
+    result: dict[str, Any] = {}
+    for name, value in bound.items():
+        if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+            result.update(value)
+        else:
+            result[name] = value
+    return result
 
 
 def fake_maker(mode: FakeTensorMode, values: bytes) -> Callable[[TensorSpec], torch.Tensor]:
@@ -86,8 +100,6 @@ def fake_maker(mode: FakeTensorMode, values: bytes) -> Callable[[TensorSpec], to
 
 def real_maker(snapshot: str, offsets: dict[str, int], values: bytes) -> Callable[[TensorSpec], torch.Tensor]:
     """Tensors over the snapshot file, mapped privately: pages are read when used and can be dropped again."""
-    import os  # noqa: PLC0415
-
     size = os.path.getsize(snapshot)  # noqa: PTH202
     storage = torch.UntypedStorage.from_file(snapshot, shared=False, nbytes=size) if size else None
     generator = torch.Generator().manual_seed(0)
@@ -130,7 +142,7 @@ def _dressed(tensor: torch.Tensor, spec: TensorSpec) -> torch.Tensor:
 class OnlyCpu(TorchFunctionMode):
     """The copy lives on the CPU: an accelerator that forward names as text is read as the CPU."""
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401, ARG002
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
         kwargs = dict(kwargs or {})
         if "device" in kwargs:
             kwargs["device"] = _cpu(kwargs["device"])
@@ -168,7 +180,6 @@ class OpenModules:
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
         """Watch while the model runs."""
-        import sys  # noqa: PLC0415
 
         def leave(module: torch.nn.Module, _inputs: object, _output: object) -> None:
             error = sys.exc_info()[1]
@@ -204,8 +215,6 @@ class FlatOutputs:
             if not found:
                 raise RuntimeError("forward returned no tensor.")
             return found[0][1] if len(found) == 1 else tuple(tensor for _, tensor in found)
-
-        import inspect  # noqa: PLC0415
 
         with contextlib.suppress(TypeError, ValueError):
             forward.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
@@ -243,7 +252,9 @@ def unique(names: list[str]) -> list[str]:
     result = []
     for name in names:
         free = next(
-            candidate for candidate in itertools.chain([name], (f"{name}_{i}" for i in itertools.count(1))) if candidate not in seen
+            candidate
+            for candidate in itertools.chain([name], (f"{name}_{i}" for i in itertools.count(1)))
+            if candidate not in seen
         )
         seen.add(free)
         result.append(free)

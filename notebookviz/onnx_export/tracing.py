@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,18 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.utils import _pytree as pytree
 
-from notebookviz.onnx_export.checking import check_graph
 from notebookviz.onnx_export.failure import Explained, conversion_place
-from notebookviz.onnx_export.rebuilding import FlatOutputs, OnlyCpu, OpenModules, Rebuilt, fake_maker, parameter_names, unique
+from notebookviz.onnx_export.rebuilding import (
+    FlatOutputs,
+    OnlyCpu,
+    OpenModules,
+    Rebuilt,
+    bound_arguments,
+    fake_maker,
+    unique,
+)
 from notebookviz.onnx_export.records import LIVE
+from notebookviz.onnx_export.tidying import tidy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +32,9 @@ INLINE_LIMIT = 64 << 20
 PRIVATE = ("pkg.torch.onnx.stack_trace", "pkg.torch.export.ExportedProgram.graph_signature")
 
 
-def export(task: dict[str, Any], blobs: list[bytes], enter: Callable[[str], None]) -> tuple[dict[str, Any], list[bytes]]:
+def export(
+    task: dict[str, Any], blobs: list[bytes], enter: Callable[[str], None]
+) -> tuple[dict[str, Any], list[bytes]]:
     """Do the task ``export``.
 
     Args:
@@ -66,9 +75,10 @@ def export(task: dict[str, Any], blobs: list[bytes], enter: Callable[[str], None
     for holder in (model.graph, *model.graph.all_nodes()):
         for key in PRIVATE:
             holder.metadata_props.pop(key, None)
-    proto = ir.to_proto(model)
     enter("checking")
-    check_graph(proto)
+    proto = tidy(model, live)
+    used = {item.name for item in proto.graph.initializer}
+    live = {key: name for key, name in live.items() if key in used}
     if flat.left_out:
         notes.append(f"Outputs of type {', '.join(sorted(flat.left_out))} are not tensors and are left out.")
     return {
@@ -131,9 +141,11 @@ def _trace_dynamic(
     if size == 1:  # torch.export takes a size of 1 for a constant
         example = pytree.tree_map(lambda item: _repeated(item, mode) if batched(item, size) else item, example)
     args, kwargs = example
-    bound = _bound(rebuilt.model, args, kwargs)
+    bound = bound_arguments(rebuilt.model, args, kwargs)
     shapes = pytree.tree_map(
-        lambda item: {0: torch.export.Dim.AUTO} if batched(item, max(size, 2)) else None, bound, is_leaf=lambda x: x is None
+        lambda item: {0: torch.export.Dim.AUTO} if batched(item, max(size, 2)) else None,
+        bound,
+        is_leaf=lambda x: x is None,
     )
     program = torch.export.export(rebuilt.model, args, kwargs, dynamic_shapes=shapes, strict=False)
     placeholders = [
@@ -143,7 +155,11 @@ def _trace_dynamic(
     ]
     tensors = [item for item in placeholders if isinstance(item, torch.Tensor)]
     leaves = [item for item in pytree.tree_leaves(example) if isinstance(item, torch.Tensor)]
-    fixed = [old for new, old in zip(tensors, leaves, strict=True) if batched(old, max(size, 2)) and isinstance(new.shape[0], int)]
+    fixed = [
+        old
+        for new, old in zip(tensors, leaves, strict=True)
+        if batched(old, max(size, 2)) and isinstance(new.shape[0], int)
+    ]
     if fixed:
         raise ValueError("the model turns it into a constant")
     names = [(index, 0, "batch") for index, item in enumerate(leaves) if batched(item, max(size, 2))]
@@ -168,22 +184,10 @@ def _repeated(tensor: torch.Tensor, mode: FakeTensorMode) -> torch.Tensor:
     return torch.cat([tensor, tensor])
 
 
-def _bound(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    signature = inspect.signature(model.forward)
-    bound = signature.bind(*args, **kwargs).arguments
-    result: dict[str, Any] = {}
-    for name, value in bound.items():
-        if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
-            result.update(value)
-        else:
-            result[name] = value
-    return result
-
-
 @contextlib.contextmanager
 def _any_size() -> Any:  # noqa: ANN401
     """Axes of length 0 and 1 may be dynamic too, where this torch knows how."""
-    from torch.fx.experimental import _config  # noqa: PLC0415
+    from torch.fx.experimental import _config
 
     patch = getattr(_config, "patch", None)
     if patch is None or not hasattr(_config, "backed_size_oblivious"):
@@ -204,7 +208,10 @@ def _user_shapes(shapes: Any) -> tuple[Any, list[tuple[int, int, str]]]:  # noqa
             index, position = position, position + 1
             if item is None:
                 return None
-            names.extend((index, axis, dim if isinstance(dim, str) else getattr(dim, "__name__", "")) for axis, dim in item.items())
+            names.extend(
+                (index, axis, dim if isinstance(dim, str) else getattr(dim, "__name__", ""))
+                for axis, dim in item.items()
+            )
             return {axis: torch.export.Dim.AUTO if isinstance(dim, str) else dim for axis, dim in item.items()}
         if isinstance(item, dict):
             return {key: visit(value) for key, value in item.items()}
@@ -227,12 +234,18 @@ def _rename_dims(model: ir.Model, names: dict[str, str]) -> None:
     if not names:
         return
     pattern = re.compile(r"\b(" + "|".join(map(re.escape, names)) + r")\b")
-    values = [*model.graph.inputs, *model.graph.outputs, *(value for node in model.graph.all_nodes() for value in node.outputs)]
+    values = [
+        *model.graph.inputs,
+        *model.graph.outputs,
+        *(value for node in model.graph.all_nodes() for value in node.outputs),
+    ]
     for value in values:
         if value.shape is not None and not value.shape.is_static():
             value.shape = ir.Shape(
                 [
-                    pattern.sub(lambda hit: names[hit[1]], dim.value) if isinstance(dim, ir.SymbolicDim) and dim.value else dim
+                    pattern.sub(lambda hit: names[hit[1]], dim.value)
+                    if isinstance(dim, ir.SymbolicDim) and dim.value
+                    else dim
                     for dim in value.shape
                 ]
             )
@@ -241,7 +254,9 @@ def _rename_dims(model: ir.Model, names: dict[str, str]) -> None:
 def _swap_weights(model: ir.Model, rebuilt: Rebuilt) -> dict[str, str]:
     """Put an address in place of each weight; drop those that no node uses."""
     names = rebuilt.names()
-    pointers = {_pointer(tensor): rebuilt.specs[index].name for index, tensor in rebuilt.tensors.items() if _pointer(tensor)}
+    pointers = {
+        _pointer(tensor): rebuilt.specs[index].name for index, tensor in rebuilt.tensors.items() if _pointer(tensor)
+    }
     live: dict[str, str] = {}
     outputs = set(model.graph.outputs)
     for key, value in list(model.graph.initializers.items()):
@@ -254,7 +269,7 @@ def _swap_weights(model: ir.Model, rebuilt: Rebuilt) -> dict[str, str]:
         name = names.get(id(raw)) or pointers.get(_pointer(raw), "")
         if name:
             live[key] = name
-            value.const_value = _address(key, value.const_value)
+            value.const_value = address(key, value.const_value)
         elif isinstance(raw, FakeTensor):
             raise Explained(
                 ValueError(
@@ -267,7 +282,8 @@ def _swap_weights(model: ir.Model, rebuilt: Rebuilt) -> dict[str, str]:
     return live
 
 
-def _address(key: str, tensor: Any) -> ir.ExternalTensor:  # noqa: ANN401
+def address(key: str, tensor: Any) -> ir.ExternalTensor:  # noqa: ANN401
+    """What stands in the graph for a weight: where the page and the file writer ask for it."""
     return ir.ExternalTensor(
         location=LIVE + key, offset=0, length=tensor.nbytes, dtype=tensor.dtype, shape=tensor.shape, name=key
     )
@@ -277,6 +293,3 @@ def _pointer(tensor: torch.Tensor) -> tuple[Any, ...] | None:
     if isinstance(tensor, FakeTensor) or not tensor.numel():
         return None
     return tensor.data_ptr(), tensor.dtype, tuple(tensor.shape), tensor.stride()
-
-
-__all__ = ["batch_size", "batched", "export", "parameter_names"]

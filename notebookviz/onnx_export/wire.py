@@ -22,8 +22,7 @@ def write_message(file: BinaryIO, message: dict[str, Any], blobs: Sequence[bytes
     """
     text = json.dumps({**message, "sizes": [len(blob) for blob in blobs]}).encode()
     file.write(HEAD.pack(len(text)) + text)
-    for blob in blobs:
-        file.write(blob)
+    file.writelines(blobs)
     file.flush()
 
 
