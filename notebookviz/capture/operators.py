@@ -13,21 +13,10 @@ import torch.nn.functional as F  # noqa: N812 (its usual name)
 from notebookviz.capture.naming import clean, cut
 
 SYMBOLS = {
-    "__add__": "+", "__radd__": "+", "__iadd__": "+=",
-    "__sub__": "-", "__rsub__": "-", "__isub__": "-=",
-    "__mul__": "*", "__rmul__": "*", "__imul__": "*=",
-    "__truediv__": "/", "__rtruediv__": "/", "__itruediv__": "/=", "__div__": "/", "__rdiv__": "/", "__idiv__": "/=",
-    "__floordiv__": "//", "__rfloordiv__": "//", "__ifloordiv__": "//=",
-    "__mod__": "%", "__rmod__": "%", "__imod__": "%=",
-    "__pow__": "**", "__rpow__": "**", "__ipow__": "**=",
-    "__matmul__": "@", "__rmatmul__": "@", "__imatmul__": "@=",
-    "__and__": "&", "__rand__": "&", "__iand__": "&=",
-    "__or__": "|", "__ror__": "|", "__ior__": "|=",
-    "__xor__": "^", "__rxor__": "^", "__ixor__": "^=",
-    "__lshift__": "<<", "__rlshift__": "<<", "__rshift__": ">>", "__rrshift__": ">>",
-    "__eq__": "==", "__ne__": "!=", "__lt__": "<", "__le__": "<=", "__gt__": ">", "__ge__": ">=",
-    "__neg__": "neg", "__pos__": "pos", "__abs__": "abs", "__invert__": "~",
-    "__getitem__": "[]", "__setitem__": "[]=",
+    "add": "+", "sub": "-", "mul": "*", "div": "/", "true_divide": "/", "floor_divide": "//", "remainder": "%",
+    "pow": "**", "matmul": "@", "and": "&", "or": "|", "xor": "^", "lshift": "<<", "rshift": ">>",
+    "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "invert": "~",
+    "truediv": "/", "floordiv": "//", "mod": "%", "getitem": "[]", "setitem": "[]=",
 }  # fmt: skip
 REFLECTED = frozenset(
     {"__radd__", "__rsub__", "__rmul__", "__rtruediv__", "__rdiv__", "__rfloordiv__", "__rmod__", "__rpow__"}
@@ -38,6 +27,14 @@ _FUNCTIONAL = re.compile(
 )
 _ROLE = re.compile(r":\w+(?::\w+)?:`~?([^`<]*?)(?:\s*<[^`]*>)?`")
 _MARKUP = re.compile(r"``|`|\*\*|\\\\?")
+_SURPLUS = {
+    "einsum": ("equation", "operands"),
+    "block_diag": ("tensors",),
+    "broadcast_tensors": ("tensors",),
+    "cartesian_prod": ("tensors",),
+    "meshgrid": ("tensors",),
+}
+_LISTS = frozenset({"size", "shape", "dims", "repeats", "sizes"})
 LONGEST_TEXT = 200
 LONGEST_DOC = 600
 
@@ -61,10 +58,10 @@ class Operator:
         elif isinstance(func, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)):  # noqa: SLF001
             self.type = str(func).removesuffix(".default")
             self.qualified = f"torch.ops.{func}"
-        elif raw in SYMBOLS:
-            self.type, self.qualified = SYMBOLS[raw], f"torch.Tensor.{raw}"
         elif owner is not None or module == "torch._tensor":
-            self.type, self.qualified = raw, f"torch.Tensor.{raw}"
+            self.type, self.qualified = symbol(raw) or raw.strip("_"), f"torch.Tensor.{raw}"
+            if raw.endswith("_") and not raw.startswith("_") and not symbol(raw):
+                self.type = raw
         elif getattr(F, raw, None) is func or module == "torch.nn.functional":
             self.type, self.qualified = f"F.{raw}", f"torch.nn.functional.{raw}"
         elif module in ("torch", "torch.functional", "torch._C._VariableFunctions", ""):
@@ -79,6 +76,22 @@ class Operator:
         self.type, self.qualified = clean(self.type), clean(self.qualified)
         self.doc = first_paragraph(getattr(func, "__doc__", None))
         self.parameters = _python_parameters(func)
+
+
+def symbol(method: str) -> str:
+    """How a tensor method is written as an operator, or ``""``.
+
+    Example:
+        >>> [symbol(name) for name in ("add", "__rsub__", "mul_", "relu")]
+        ['+', '-', '*=', '']
+    """
+    plain = method.strip("_")
+    if plain in SYMBOLS:
+        in_place = method.endswith("_") and not method.startswith("_")
+        return SYMBOLS[plain] + ("=" if in_place else "")
+    if method.startswith("__") and plain[:1] in "ri" and plain[1:] in SYMBOLS:
+        return SYMBOLS[plain[1:]] + ("=" if plain[0] == "i" else "")
+    return ""
 
 
 _OPERATORS: dict[Any, Operator] = {}
@@ -101,19 +114,25 @@ def arguments(op: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> li
     """Pair each argument with its name; surplus numbers (``x.view(1, -1)``) are joined as PyTorch joins them."""
     if op.name in REFLECTED and len(args) > 1:
         args = (args[1], args[0], *args[2:])
-    if op.parameters is not None:
+    if op.name in _SURPLUS:
+        names = _SURPLUS[op.name]
+    elif op.parameters is not None:
         names = op.parameters
     else:
         key = (op.name, len(args), tuple([isinstance(item, torch.Tensor) for item in args]), tuple(kwargs))
         found = _NAMES.get(key)
         names = found if found is not None else _NAMES.setdefault(key, _schema_names(*key))
-    if len(args) > len(names):
+    at = next((at for at, name in enumerate(names[: len(args)]) if name in _LISTS), len(names) - 1)
+    if len(args) > len(names) or (0 <= at < len(args) - 1 and isinstance(args[at], int) and op.parameters is None):
         if not names:
             return [(f"argument{at}", item) for at, item in enumerate(args)] + list(kwargs.items())
-        last = len(names) - 1
-        args = (*args[:last], args[last:])
-    pairs = list(zip(names, args, strict=False))
-    pairs.extend(kwargs.items())
+        args = (*args[:at], args[at:])
+    pairs = [
+        ("dtype" if isinstance(item, torch.dtype) else name, item)
+        for name, item in zip(names, args, strict=False)
+        if not name.startswith("_")
+    ]
+    pairs.extend((name, item) for name, item in kwargs.items() if not name.startswith("_"))
     return pairs
 
 
@@ -134,7 +153,8 @@ def text(value: Any) -> str:  # noqa: ANN401, PLR0911 (one line for each kind)
         return "tensor"
     if isinstance(value, (list, tuple)):
         inner = ", ".join(text(item) for item in value[:32]) + (", …" if len(value) > 32 else "")  # noqa: PLR2004
-        return cut(f"[{inner}]" if isinstance(value, list) else f"({inner})", LONGEST_TEXT)
+        comma = "," if len(value) == 1 and isinstance(value, tuple) else ""
+        return cut(f"[{inner}]" if isinstance(value, list) else f"({inner}{comma})", LONGEST_TEXT)
     if isinstance(value, type) or callable(value):
         return cut(str(getattr(value, "__name__", type(value).__name__)), LONGEST_TEXT)
     return cut(type(value).__name__, LONGEST_TEXT)
@@ -174,9 +194,9 @@ def _schema_names(name: str, count: int, are: tuple[bool, ...], given: tuple[str
     if name in ("__getitem__", "__setitem__"):
         return ("input", "index", "value")
     plain = name.strip("_") if name.startswith("__") else name
-    plain = {"truediv": "div", "iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "div"}.get(plain, plain)
-    if plain != name and name in REFLECTED:
+    if name.startswith("__") and plain[:1] in "ri" and plain[1:] in (*SYMBOLS, "div"):
         plain = plain[1:]
+    plain = {"truediv": "div", "floordiv": "floor_divide", "mod": "remainder"}.get(plain, plain)
     best: tuple[str, ...] = ()
     for candidate in dict.fromkeys((plain, plain.rstrip("_"))):
         for schema in torch._C._jit_get_schemas_for_operator(f"aten::{candidate}"):  # noqa: SLF001
