@@ -7,6 +7,9 @@ import { Graph, Node } from './structure.js';
 import { hookGrapher } from './titles.js';
 import { escaped } from './text.js';
 
+/** Entries of Netron's menu that make no sense inside a panel. */
+const ABSENT = ['&Open...', 'Report &Issue'];
+
 /**
  * @param {{View: any}} netron Netron's view module.
  * @param {any} grapher Netron's grapher module.
@@ -40,6 +43,14 @@ export function createDrawing(netron, grapher, host, post) {
             super.target = value;
             if (value) {
                 this._watch(value);
+            }
+        }
+
+        async start() {
+            await super.start();
+            for (const group of this._menu.items) {
+                group.items.filter((item) => ABSENT.includes(item.label)).forEach((item) => this._menu.unregister(item));
+                group.items = group.items.filter((item) => !ABSENT.includes(item.label));
             }
         }
 

@@ -6,7 +6,7 @@
  */
 
 const PAD = 12;
-const TITLE_GAP = 6;
+const TITLE_GAP = 2;
 const PORT = 6;
 const LOPSIDED = 260;
 const APART = 12;
@@ -168,6 +168,16 @@ class Scene {
         }
     }
 
+    /** dagre aims at the middle of a frame; the first and last points are aimed at its ports instead. */
+    _shifts(here, local, edge, count) {
+        const off = (item, side) => {
+            const inner = this._scopes.get(item);
+            const port = inner && inner[side].get(edge.v);
+            return port ? inner.solved.ports[inner.indices.get(port)][0] - inner.solved.width / 2 : 0;
+        };
+        return blend(off(local.from, 'out'), off(local.to, 'in'), count);
+    }
+
     _draw(edge, steps) {
         const points = [];
         for (const { scope: here, local, leaves, enters, port: source } of steps) {
@@ -179,12 +189,13 @@ class Scene {
             }
             const solved = here.solved.links[here.order.get(local)];
             const lane = (local.sources.indexOf(edge.v) - (local.sources.length - 1) / 2) * APART;
-            solved.points.forEach(([x, y]) => at(x + lane, y));
+            const shifts = this._shifts(here, local, edge, solved.points.length);
+            solved.points.forEach(([x, y], index) => at(x + lane + shifts[index], y));
             const before = local.labels.indexOf(edge);
             if (before !== -1) {
                 const [x, y] = solved.label || solved.points[Math.floor(solved.points.length / 2)];
                 const above = local.labels.slice(0, before).reduce((sum, item) => sum + item.height, 0);
-                edge.x = here.left + x + (edge.width - local.width) / 2;
+                edge.x = here.left + x + (edge.width - local.width) / 2 + shifts[Math.floor(shifts.length / 2)];
                 edge.y = here.top + y - local.height / 2 + above + edge.height / 2;
             }
             if (leaves) {
@@ -197,6 +208,14 @@ class Scene {
         const ends = [this._boxes.get(edge.v), this._boxes.get(edge.w)].map(({ x, y }) => ({ x, y }));
         edge.points = [ends[0], ...clean, ends[1]];
     }
+}
+
+/** How far each of `count` points goes with the shift of the end that it is near to. */
+function blend(tail, head, count) {
+    if (count === 1) {
+        return [tail && head ? (tail + head) / 2 : tail + head];
+    }
+    return Array.from({ length: count }, (_, index) => (index === 0 ? tail : 0) + (index === count - 1 ? head : 0));
 }
 
 function scope(box) {
@@ -332,15 +351,12 @@ function frame(problem, drawn) {
             bottom = Math.max(bottom, top + lengthOf(title));
             left -= band + TITLE_GAP;
             right += PAD;
+            [left, right] = even(left, right, entries.length ? entries : exits);
         } else {
             top -= band + TITLE_GAP;
             left = Math.min(left - PAD, ...entries.map((x) => x - lengthOf(title)));
             right = Math.max(right + PAD, left + lengthOf(title));
-            const axis = mean(entries.length ? entries : exits) ?? (left + right) / 2;
-            const half = Math.max(axis - left, right - axis);
-            if (2 * half - (right - left) <= LOPSIDED) {
-                [left, right] = [axis - half, axis + half];
-            }
+            [left, right] = even(left, right, entries.length ? entries : exits);
         }
     }
     const move = ([x, y]) => [x - left, y - top];
@@ -351,6 +367,13 @@ function frame(problem, drawn) {
         ports: Object.fromEntries([...drawn.ports].map(([index, point]) => [index, move(point)])),
         links: drawn.links.map(({ points, label }) => ({ points: points.map(move), label: label && move(label) }))
     };
+}
+
+/** Sides at equal distance from where values cross the border, so that lines run straight on; not where much room is lost. */
+function even(left, right, crossings) {
+    const axis = mean(crossings) ?? (left + right) / 2;
+    const half = Math.max(axis - left, right - axis);
+    return 2 * half - (right - left) <= LOPSIDED ? [axis - half, axis + half] : [left, right];
 }
 
 /** Room that a title takes along its side of the frame. */

@@ -46,7 +46,10 @@ export class Node {
             description: cut(row.doc, 4000),
             type: this.opens ? 'module' : undefined
         };
-        this.attributes = row.attributes.map(([name, value]) => new Argument(line(name), cut(value, 2000)));
+        this.attributes = [
+            ...row.attributes.map(([name, value]) => new Argument(line(name), cut(value, 2000))),
+            ...graph.scalars(index).map(([name, value]) => new Argument(name, value, 'tensor'))
+        ];
     }
 
     /** The frame in which the node is drawn, as Netron groups nodes. */
@@ -188,8 +191,23 @@ export class Graph {
     weights(index) {
         const row = this.recording.nodes[index];
         const used = this._inside(index).size <= 2 ? [...this._inside(index)].flatMap((item) => this.recording.nodes[item].inputs.flatMap(([, , initializers]) => initializers)) : [];
-        const own = new Set([...row.initializers, ...used]);
-        return [...own].map((item) => new Argument(line(within(this._tensors[item].name, row.path), 40), [this._weights[item]]));
+        const own = [...new Set([...row.initializers, ...used])];
+        const drawn = own.filter((item) => used.includes(item) || !this._scalar(item));
+        return drawn.map((item) => new Argument(this._relative(item, row), [this._weights[item]]));
+    }
+
+    /** @param {number} index @returns {[string, Value][]} Counters and other single numbers, which stand in the sidebar only. */
+    scalars(index) {
+        const row = this.recording.nodes[index];
+        return row.initializers.filter((item) => this._scalar(item)).map((item) => [this._relative(item, row), this._weights[item]]);
+    }
+
+    _scalar(item) {
+        return this.recording.initializers[item].type[1].length === 0 && this.recording.initializers[item].kind !== 'parameter';
+    }
+
+    _relative(item, row) {
+        return line(within(this.recording.initializers[item].name, row.path), 40);
     }
 
     _named(declared, flows) {
@@ -227,8 +245,9 @@ export class Graph {
             this._takers.set(value, ends.to);
             if (typeof ends.from === 'number') {
                 const row = this.recording.nodes[ends.from];
+                const alone = row.kind === 'module' || this.recording.nodes[row.parent].leaf;
                 const outputs = row.outputs.length > 1 ? `.${row.outputs.indexOf(value)}` : '';
-                this._values[value].name = `${line([row.path, row.kind === 'operator' ? row.type : ''].filter(Boolean).join('.'), NAME)}${outputs}\n${value}`;
+                this._values[value].name = `${line([row.path, alone ? '' : row.type].filter(Boolean).join('.') || row.type, NAME)}${outputs}\n${value}`;
             } else if (ends.from !== undefined) {
                 const position = Number(ends.from.split('-')[1]);
                 this._values[value].name = `${line(this.recording.inputs[position][0] || 'input', NAME)}\n${value}`;

@@ -7,7 +7,7 @@ import { line } from './text.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const MOVING = 420;
-const WIDE = 9;
+const WIDE = 10;
 
 /**
  * @param {{Graph: any, Node: any, Argument: any}} grapher Netron's module.
