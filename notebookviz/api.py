@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import inspect
 import sys
 import webbrowser
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from notebookviz.graph.records import Recording
-    from notebookviz.jobs import Job
 
 LEAST_HEIGHT = 320
 EMBEDDED = 20 << 20
@@ -162,9 +159,8 @@ class _Looking:
         kwargs: Mapping[str, Any] | None,
         options: dict[str, Any],
     ) -> None:
-        args, named = arguments(model, inputs, kwargs)
         self.hold = Hold(model)
-        self._inputs: tuple[tuple[Any, ...], dict[str, Any]] | None = (args, named)
+        self._inputs: tuple[tuple[Any, ...], dict[str, Any]] | None = (inputs, dict(kwargs or {}))
         self._options = options
 
     def look(self, changes: Mapping[str, Any]) -> View:
@@ -207,33 +203,6 @@ class _Looking:
                 hint="Run the cell that shows it again.",
             )
         return model
-
-
-def arguments(
-    model: object, inputs: tuple[Any, ...], kwargs: Mapping[str, Any] | None
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arguments for ``forward``, from what was given to :func:`show`.
-
-    Example:
-        >>> arguments(torch.nn.Linear(1, 1), ({"input": torch.ones(1)},), None)
-        ((), {'input': tensor([1.])})
-    """
-    named = dict(kwargs or {})
-    if len(inputs) != 1:
-        return inputs, named
-    only = inputs[0]
-    if isinstance(only, tuple) and type(only) is tuple:
-        if only and all(isinstance(item, int) for item in only):
-            raise InputError(
-                f"show() got the tuple of numbers {only!r} as an input; it wants a tensor.",
-                hint=f"Did you mean input_size={only!r}?",
-            )
-        return only, named
-    if isinstance(only, dict) and only and isinstance(model, torch.nn.Module):
-        known = inspect.signature(model.forward).parameters
-        if all(isinstance(key, str) and key in known for key in only):
-            return (), {**only, **named}
-    return inputs, named
 
 
 def _show_file(file: ModelFile, held: object, height: int, browser: bool | None, path: str = "") -> Panel:  # noqa: FBT001

@@ -133,7 +133,9 @@ class Panel(anywidget.AnyWidget):  # type: ignore[misc]
         }
         if parts.server is not None:
             parts.server.add(self._key, self)
-            self.served = {"port": parts.server.port, "token": parts.server.token, "id": self._key}
+            self.served = {"id": self._key, "port": parts.server.port, "token": parts.server.token}
+        else:
+            self.served = {"id": self._key}
         self.on_msg(self._on_message)
         cells.listen(self)
         _open.add(self)

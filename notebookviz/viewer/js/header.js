@@ -1,0 +1,162 @@
+/** The header: what is shown, in one line, and what can be done with the whole. */
+
+import { button, element, icon } from './dom.js';
+import { count, memory } from './format.js';
+
+/**
+ * @typedef {object} Handlers
+ * @property {() => void} refresh
+ * @property {(size: string) => Promise<string>} input Looks with another input; gives an error text or ''.
+ * @property {() => void} full
+ * @property {{label: string, press: () => void}[]} saves
+ */
+
+export class Header {
+
+    /** @param {object} subject @param {Handlers} handlers @param {boolean} live Whether there is a kernel to ask. */
+    constructor(subject, handlers, live) {
+        this._handlers = handlers;
+        this._live = live;
+        this._facts = element('div', { class: 'facts' });
+        this._name = element('h2', { class: 'title', text: subject.name, title: subject.path || subject.name });
+        this._full = button({ icon: 'full', text: 'Full', label: 'Full screen', class: 'tool', press: handlers.full });
+        this._tools = element('div', { class: 'tools' });
+        if (live && subject.kind === 'structure') {
+            this._tools.append(button({ icon: 'refresh', label: 'Look at the model again', class: 'tool', press: handlers.refresh }));
+        }
+        if (handlers.saves.length) {
+            this._tools.append(this._saveMenu());
+        }
+        this._tools.append(this._full);
+        this.node = element('header', { class: 'bar header' }, this._name, this._facts, this._tools);
+        if (subject.kind === 'file') {
+            this._facts.append(element('span', { class: 'fact', text: memory(subject.size || 0) }));
+        }
+    }
+
+    /** @param {import('./recording.js').Recording} recording */
+    set recording({ data, totals, mode, tensors }) {
+        const fact = (text, title, name = '') => element('span', { class: `fact ${name}`, text, title });
+        const facts = [];
+        const frozen = totals.params && totals.trainable !== totals.params ? `, ${count(totals.trainable)} trainable` : '';
+        facts.push(fact(`${count(totals.params)} params${frozen}`, `${totals.params.toLocaleString('en')} parameters, ${totals.trainable.toLocaleString('en')} trainable`));
+        if (totals.macs) {
+            facts.push(fact(`${count(totals.macs)}MACs`, `${totals.macs.toLocaleString('en')} multiply-adds for this input`));
+        }
+        facts.push(this._input(data, tensors));
+        facts.push(fact(mode, mode === 'eval' ? 'Traced in eval mode; the model’s own mode is unchanged' : 'Traced in train mode', 'mode'));
+        this._facts.replaceChildren(...facts);
+    }
+
+    /** @param {boolean} full */
+    set full(full) {
+        this._full.replaceChildren(icon(full ? 'shrink' : 'full'), element('span', { class: 'label', text: full ? 'Leave' : 'Full' }));
+        this._full.setAttribute('aria-label', full ? 'Leave full screen' : 'Full screen');
+        this._full.title = full ? 'Leave full screen (Esc)' : 'Full screen';
+    }
+
+    _input(data, tensors) {
+        const text = tensors === 'none' && !data.input ? 'input unknown' : `in ${data.input}`;
+        const node = element('span', { class: 'fact input', title: data.input });
+        node.append(element('span', { text }));
+        if (this._live && data.input !== undefined) {
+            const word = data.inferred ? 'inferred, edit' : 'edit';
+            const open = element('button', { type: 'button', class: 'link', text: word, 'aria-haspopup': 'dialog', title: 'Look with another input size' });
+            open.addEventListener('click', () => this._edit(open, data.input));
+            node.append(' (', open, ')');
+        } else if (data.inferred) {
+            node.append(' (inferred)');
+        }
+        return node;
+    }
+
+    _edit(anchor, input) {
+        const sizes = (input || '').match(/\d+(?:×\d+)+/g) || [];
+        const field = element('input', { type: 'text', value: sizes.join(', '), spellcheck: 'false', 'aria-label': 'Input size, for example 1×3×224×224' });
+        const said = element('p', { class: 'said', role: 'alert' });
+        const go = element('button', { type: 'submit', class: 'action', text: 'Look' });
+        const form = element('form', { class: 'popover edit', role: 'dialog', 'aria-label': 'Input size' },
+            element('label', { text: 'Input size' }, field), go, said);
+        form.addEventListener('submit', async (event) => {
+            event.preventDefault();
+            go.disabled = true;
+            said.textContent = 'Looking…';
+            const error = await this._handlers.input(field.value);
+            go.disabled = false;
+            said.textContent = error;
+            if (!error) {
+                close();
+            }
+        });
+        const close = popover(this.node, anchor, form);
+        field.focus();
+        field.select();
+    }
+
+    _saveMenu() {
+        const open = button({ icon: 'save', text: 'Save', label: 'Save', class: 'tool', press: () => {
+            const menu = element('div', { class: 'popover menu', role: 'menu', 'aria-label': 'Save' });
+            const items = this._handlers.saves.map((save) => element('button', {
+                type: 'button', role: 'menuitem', class: 'item', text: save.label, on: { click: () => {
+                    close();
+                    save.press(open);
+                } }
+            }));
+            menu.append(...items);
+            menu.addEventListener('keydown', (event) => {
+                const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+                if (step) {
+                    event.preventDefault();
+                    const root = menu.getRootNode();
+                    items[(items.indexOf(root.activeElement) + step + items.length) % items.length].focus();
+                }
+            });
+            const close = popover(this.node, open, menu);
+            items[0].focus();
+        } });
+        open.setAttribute('aria-haspopup', 'menu');
+        return open;
+    }
+}
+
+/**
+ * Put something below a button until it is left, or Escape is pressed.
+ * @param {HTMLElement} holder @param {HTMLElement} anchor @param {HTMLElement} node
+ * @returns {() => void} Closes it.
+ */
+export function popover(holder, anchor, node) {
+    const outer = holder.getBoundingClientRect();
+    const inner = anchor.getBoundingClientRect();
+    holder.append(node);
+    const left = Math.min(inner.left - outer.left, outer.width - node.offsetWidth - 8);
+    node.style.left = `${Math.max(4, left)}px`;
+    node.style.top = `${inner.bottom - outer.top + 4}px`;
+    const close = () => {
+        if (node.isConnected) {
+            node.remove();
+            anchor.focus();
+        }
+    };
+    node.addEventListener('keydown', (event) => {
+        if (event.key === 'Escape') {
+            event.stopPropagation();
+            close();
+        }
+    });
+    node.addEventListener('focusout', (event) => {
+        if (node.isConnected && event.relatedTarget !== null && !node.contains(event.relatedTarget)) {
+            node.remove();
+        }
+    });
+    const root = holder.getRootNode();
+    const outside = (event) => {
+        if (!node.isConnected) {
+            root.removeEventListener('pointerdown', outside);
+        } else if (!event.composedPath().includes(node)) {
+            root.removeEventListener('pointerdown', outside);
+            node.remove();
+        }
+    };
+    root.addEventListener('pointerdown', outside);
+    return close;
+}

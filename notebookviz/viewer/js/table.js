@@ -1,0 +1,328 @@
+/** The module table: an ARIA treegrid that draws only the rows in view. */
+
+import { fitting } from './columns.js';
+import { count, memory } from './format.js';
+import { element } from './dom.js';
+import { Tree } from './tree.js';
+
+const ROW = 24;
+const OVERSCAN = 8;
+let tables = 0;
+
+/**
+ * @typedef {object} Handlers
+ * @property {(id: number, scroll: boolean) => void} select
+ * @property {(id: number, open: boolean) => void} open
+ * @property {() => void} find
+ */
+
+export class Table {
+
+    /** @param {import('./recording.js').Recording} recording @param {Handlers} handlers */
+    constructor(recording, handlers) {
+        this._id = `nbv-table-${++tables}`;
+        this._handlers = handlers;
+        this._opened = new Set([0]);
+        this._selected = null;
+        this._active = 0;
+        this._hits = new Set();
+        this._sort = null;
+        this._filter = '';
+        this._columns = [];
+        this._head = element('div', { role: 'row', class: 'row head', 'aria-rowindex': '1' });
+        this._body = element('div', { role: 'rowgroup', class: 'body' });
+        this._foot = element('div', { role: 'row', class: 'row foot' });
+        this.grid = element('div', {
+            class: 'grid', role: 'treegrid', tabindex: '0', 'aria-label': 'Modules',
+            on: { keydown: (event) => this._key(event), scroll: () => this._later(), click: (event) => this._click(event), focus: () => this._point() }
+        },
+        element('div', { role: 'rowgroup', class: 'headgroup' }, this._head), this._body, element('div', { role: 'rowgroup', class: 'footgroup' }, this._foot));
+        this._input = element('input', {
+            type: 'search', class: 'filter', placeholder: 'Filter modules', 'aria-label': 'Filter modules', spellcheck: 'false',
+            on: { input: () => this._refilter(), keydown: (event) => this._filterKey(event) }
+        });
+        this._empty = element('p', { class: 'empty', hidden: true });
+        this.node = element('section', { class: 'modules', 'aria-label': 'Module table' }, this._input, this.grid, this._empty);
+        this._watch = new ResizeObserver(() => this._fit());
+        this._watch.observe(this.grid);
+        this.recording = recording;
+    }
+
+    /** @param {import('./recording.js').Recording} recording */
+    set recording(recording) {
+        this._recording = recording;
+        this.tree = new Tree(recording);
+        this._frozen = recording.totals.trainable !== recording.totals.params;
+        this._selected = null;
+        this._active = 0;
+        this._columns = [];
+        this._relist();
+        this._fit();
+    }
+
+    /** @param {Set<number>} opened */
+    set opened(opened) {
+        this._opened = new Set(opened);
+        this._relist();
+        this._draw();
+    }
+
+    /** Show which node is selected, and bring its row into view. @param {number|null} id */
+    set selected(id) {
+        this._selected = id;
+        if (id !== null) {
+            this._active = this.tree.rowOf(id);
+            this._reveal(this._active);
+        }
+        this._draw();
+    }
+
+    /** @param {number[]} hits Nodes that were found. */
+    set hits(hits) {
+        this._hits = new Set(hits.map((id) => this.tree.rowOf(id)));
+        this._draw();
+    }
+
+    close() {
+        this._watch.disconnect();
+    }
+
+    _relist() {
+        this._lines = this.tree.lines(this._opened, this._sort, this._filter);
+        this._places = new Map(this._lines.map((line, index) => [line.id, index]));
+        this._body.style.height = `${this._lines.length * ROW}px`;
+        this.grid.setAttribute('aria-rowcount', String(this._lines.length + 2));
+        if (!this._places.has(this._active)) {
+            this._active = this._nearest(this._active);
+        }
+        const nothing = this._filter !== '' && this._lines.length === 1 && !this.tree.matches(0, this._filter);
+        this._empty.hidden = !nothing;
+        this._empty.textContent = nothing ? `No module matches “${this._filter}”.` : '';
+    }
+
+    _nearest(id) {
+        let found = id;
+        while (found > 0 && !this._places.has(found)) {
+            found = this._recording.nodes[found].parent;
+        }
+        return Math.max(0, found);
+    }
+
+    _fit() {
+        const width = this.grid.clientWidth;
+        if (width === 0) {
+            return;
+        }
+        const columns = fitting(width - 8, this._frozen);
+        if (columns.map((column) => column.key).join() !== this._columns.map((column) => column.key).join()) {
+            this._columns = columns;
+            const widths = columns.map((column) => (column.key === 'name' ? 'minmax(0, 1fr)' : `${column.width}px`));
+            this.grid.style.setProperty('--columns', widths.join(' '));
+            this.grid.setAttribute('aria-colcount', String(columns.length));
+            this._drawHead();
+            this._drawFoot();
+        }
+        this._draw();
+    }
+
+    _drawHead() {
+        this._head.replaceChildren(...this._columns.map((column) => {
+            const sorted = this._sort?.key === column.key ? this._sort : null;
+            const press = element('button', {
+                type: 'button', tabindex: '-1', title: `${column.help}. Click to sort.`, text: column.title,
+                on: { click: () => this._sortBy(column) }
+            }, element('span', { class: 'arrow', 'aria-hidden': 'true', text: sorted ? (sorted.down ? '▾' : '▴') : '' }));
+            return element('div', {
+                role: 'columnheader', class: column.number ? 'cell number' : 'cell',
+                'aria-sort': sorted ? (sorted.down ? 'descending' : 'ascending') : 'none'
+            }, press);
+        }));
+    }
+
+    _drawFoot() {
+        const { totals, nodes } = this._recording;
+        const modules = nodes.filter((node) => node.kind === 'module').length;
+        const texts = {
+            name: `Total of ${modules.toLocaleString('en')}`, params: count(totals.params), trainable: count(totals.trainable),
+            share: totals.params ? '100%' : '', macs: totals.macs ? count(totals.macs) : '', output: totals.bytes ? `${memory(totals.bytes)} stored` : ''
+        };
+        const full = { params: totals.params, trainable: totals.trainable, macs: totals.macs };
+        this._foot.replaceChildren(...this._columns.map((column) => element('div', {
+            role: 'gridcell', class: column.number ? 'cell number' : 'cell', text: texts[column.key] ?? '',
+            title: column.key === 'output' ? 'Memory of all parameters and buffers' : full[column.key]?.toLocaleString('en') ?? null
+        })));
+    }
+
+    _sortBy(column) {
+        const now = this._sort;
+        if (now?.key !== column.key) {
+            this._sort = { key: column.key, down: Boolean(column.number) || column.key === 'output' };
+        } else if (now.down === (Boolean(column.number) || column.key === 'output')) {
+            this._sort = { key: column.key, down: !now.down };
+        } else {
+            this._sort = null;
+        }
+        this._relist();
+        this._drawHead();
+        this._draw();
+    }
+
+    _refilter() {
+        this._filter = this._input.value.trim();
+        this.grid.scrollTop = 0;
+        this._relist();
+        this._draw();
+    }
+
+    _filterKey(event) {
+        if (event.key === 'Escape' && this._input.value) {
+            event.stopPropagation();
+            this._input.value = '';
+            this._refilter();
+        } else if (event.key === 'ArrowDown' || event.key === 'Enter') {
+            event.preventDefault();
+            this.grid.focus();
+        }
+    }
+
+    _later() {
+        this._frame ??= requestAnimationFrame(() => {
+            this._frame = null;
+            this._draw();
+        });
+    }
+
+    _draw() {
+        if (!this._columns.length) {
+            return;
+        }
+        const first = Math.max(0, Math.floor(this.grid.scrollTop / ROW) - OVERSCAN);
+        const last = Math.min(this._lines.length, first + Math.ceil(this.grid.clientHeight / ROW) + 2 * OVERSCAN);
+        const rows = [];
+        for (let index = first; index < last; index++) {
+            rows.push(this._row(index));
+        }
+        const active = this._places.get(this._active) ?? 0;
+        if (active < first || active >= last) {
+            rows.push(this._row(active));
+        }
+        this._body.replaceChildren(...rows);
+        this._point();
+    }
+
+    _row(index) {
+        const line = this._lines[index];
+        const node = this._recording.nodes[line.id];
+        const exact = this._selected === line.id;
+        const near = !exact && this._selected !== null && this.tree.rowOf(this._selected) === line.id;
+        const classes = ['row', exact ? 'selected' : '', near ? 'near' : '', this._hits.has(line.id) ? 'hit' : '', line.id === this._active ? 'active' : '',
+            ...['failed', 'unfinished', 'uncalled', 'unused'].filter((mark) => node.marks.includes(mark))];
+        const row = element('div', {
+            role: 'row', id: `${this._id}-${line.id}`, class: classes.filter(Boolean).join(' '), 'aria-level': line.level, 'aria-posinset': line.position,
+            'aria-setsize': line.siblings, 'aria-rowindex': index + 2, 'aria-selected': String(exact), 'aria-expanded': line.parent ? String(line.open) : null
+        });
+        row.style.top = `${index * ROW}px`;
+        for (const column of this._columns) {
+            row.append(column.key === 'name' ? this._name(line, node) : element('div', {
+                role: 'gridcell', class: column.number ? 'cell number' : 'cell', text: column.text(node, this._recording), title: column.full?.(node, this._recording) || null
+            }));
+        }
+        return row;
+    }
+
+    _name(line, node) {
+        const marks = { failed: 'failed', unfinished: 'not finished', uncalled: 'not called', unused: 'result unused' };
+        const said = Object.keys(marks).filter((mark) => node.marks.includes(mark)).map((mark) => marks[mark]);
+        const cell = element('div', { role: 'gridcell', class: 'cell name', title: `${node.path || node.type}${said.length ? `: ${said.join(', ')}` : ''}` });
+        cell.style.setProperty('--level', String(Math.min(line.level - 1, 12)));
+        cell.append(element('span', { class: line.parent && line.id !== 0 ? 'twist' : 'twist none', 'aria-hidden': 'true' }), element('span', { class: 'text', text: this.tree.name(line.id) }));
+        if (said.length) {
+            cell.append(element('span', { class: 'mark', text: said.join(', ') }));
+        }
+        return cell;
+    }
+
+    /** Tell screen readers which row is the current one. */
+    _point() {
+        this.grid.setAttribute('aria-activedescendant', `${this._id}-${this._active}`);
+    }
+
+    _reveal(id) {
+        const index = this._places.get(id);
+        if (index === undefined) {
+            return;
+        }
+        const room = this.grid.clientHeight - 2 * ROW;
+        const top = index * ROW;
+        if (top < this.grid.scrollTop) {
+            this.grid.scrollTop = top;
+        } else if (room > 0 && top + ROW > this.grid.scrollTop + room) {
+            this.grid.scrollTop = top + ROW - room;
+        }
+    }
+
+    _click(event) {
+        const row = event.target.closest('.body .row');
+        if (!row) {
+            return;
+        }
+        const id = Number(row.id.slice(this._id.length + 1));
+        const line = this._lines[this._places.get(id)];
+        this._active = id;
+        if (event.target.closest('.twist') && line.parent && id !== 0) {
+            this._toggle(line);
+        } else {
+            this._handlers.select(id, true);
+        }
+    }
+
+    _toggle(line) {
+        if (!this._filter) {
+            this._handlers.open(line.id, !line.open);
+        }
+    }
+
+    _key(event) {
+        if (event.altKey || event.ctrlKey || event.metaKey || event.target !== this.grid) {
+            return;
+        }
+        const index = this._places.get(this._active) ?? 0;
+        const line = this._lines[index];
+        const page = Math.max(1, Math.floor(this.grid.clientHeight / ROW) - 3);
+        const steps = { ArrowUp: index - 1, ArrowDown: index + 1, Home: 0, End: this._lines.length - 1, PageUp: index - page, PageDown: index + page };
+        if (event.key in steps) {
+            this._go(steps[event.key]);
+        } else if (event.key === 'ArrowRight') {
+            if (line.parent && !line.open) {
+                this._toggle(line);
+            } else if (line.parent) {
+                this._go(index + 1);
+            }
+        } else if (event.key === 'ArrowLeft') {
+            if (line.parent && line.open && line.id !== 0 && !this._filter) {
+                this._toggle(line);
+            } else if (line.id !== 0) {
+                this._go(this._places.get(this._recording.nodes[line.id].parent));
+            }
+        } else if (event.key === 'Enter') {
+            this._handlers.select(line.id, true);
+        } else if (event.key === ' ') {
+            if (line.parent && line.id !== 0) {
+                this._toggle(line);
+            }
+        } else if (event.key === '/') {
+            this._handlers.find();
+        } else {
+            return;
+        }
+        event.preventDefault();
+    }
+
+    _go(index) {
+        const line = this._lines[Math.max(0, Math.min(this._lines.length - 1, index))];
+        this._active = line.id;
+        this._reveal(line.id);
+        this._handlers.select(line.id, false);
+        this._draw();
+    }
+}

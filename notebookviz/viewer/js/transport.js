@@ -1,0 +1,272 @@
+/**
+ * How the panel asks Python: over a WebSocket, over the widget's comm, or not at all in a saved page.
+ * All speak one protocol (docs/architecture.md) and share one shape: `send(message)`, `onmessage(message, buffers)`.
+ */
+
+import { Frames } from './frames.js';
+
+const PATIENCE = 3000;
+const RETRIES = [300, 1000, 2000, 4000];
+
+/** An error in words, as Python sends it. */
+export class Refused extends Error {
+
+    /** @param {{what: string, hint?: string}} error */
+    constructor(error) {
+        super([error.what, error.hint].filter(Boolean).join(' '));
+        this.what = error.what;
+        this.hint = error.hint || '';
+    }
+}
+
+/**
+ * @typedef {object} Options
+ * @property {string[]} addresses WebSocket addresses, tried in this order.
+ * @property {string} token
+ * @property {((message: object) => void)|null} comm Sends over the comm; null where there is none.
+ * @property {(event: string, data: object, buffers: Uint8Array[]) => void} onevent
+ * @property {(state: 'connecting'|'socket'|'comm'|'gone') => void} onstate
+ * @property {string} [origin] This page's origin, told over the comm before a proxied address is tried.
+ */
+
+/** Chooses the route: each counts only after an echo of the token; requests made meanwhile wait. */
+export class Router {
+
+    /** @param {Options} options */
+    constructor(options) {
+        this._options = options;
+        this._number = 0;
+        /** @type {Map<number, {message: object, resolve: Function, reject: Function}>} */
+        this._asked = new Map();
+        this._send = null;
+        this._socket = null;
+        this._closed = false;
+        this.state = 'connecting';
+        this._started = this._start();
+    }
+
+    /**
+     * @param {string} method
+     * @param {object} [params]
+     * @returns {Promise<{result: object, buffers: Uint8Array[]}>}
+     */
+    request(method, params = {}) {
+        return new Promise((resolve, reject) => {
+            if (this.state === 'gone') {
+                reject(new Refused(GONE));
+                return;
+            }
+            const id = ++this._number;
+            const message = { id, method, params };
+            this._asked.set(id, { message, resolve, reject });
+            this._send?.(message);
+        });
+    }
+
+    /** Give what arrived over the comm. @param {object} message @param {Uint8Array[]} buffers */
+    receive(message, buffers) {
+        if (message && message.event !== undefined) {
+            if (this.state !== 'socket') {
+                this._options.onevent(message.event, message.data, buffers);
+            }
+        } else {
+            this._settle(message, buffers);
+        }
+    }
+
+    /** The kernel is gone: what waits is refused. */
+    lose() {
+        if (!this._closed && this.state !== 'gone') {
+            this._become('gone', null);
+            this._socket?.close();
+            for (const { reject } of this._asked.values()) {
+                reject(new Refused(GONE));
+            }
+            this._asked.clear();
+        }
+    }
+
+    close() {
+        this._closed = true;
+        this._socket?.close();
+        this._send = null;
+    }
+
+    async _start() {
+        const { addresses, comm, origin } = this._options;
+        const late = setTimeout(() => this._fall(), PATIENCE);
+        if (addresses.length && origin && comm) {
+            await this._tellOrigin(origin);
+        }
+        for (const address of addresses) {
+            if (this._closed || this.state === 'gone') {
+                break;
+            }
+            if (await this._connect(address)) {
+                break;
+            }
+        }
+        clearTimeout(late);
+        this._fall();
+    }
+
+    /** Take the comm where no socket has answered yet. */
+    _fall() {
+        if (this._closed || this.state !== 'connecting') {
+            return;
+        }
+        if (this._options.comm) {
+            this._become('comm', this._options.comm);
+        } else {
+            this.lose();
+        }
+    }
+
+    _tellOrigin(origin) {
+        return new Promise((resolve, reject) => {
+            const id = ++this._number;
+            const message = { id, method: 'origin', params: { origin } };
+            this._asked.set(id, { message, resolve, reject, comm: true });
+            this._options.comm(message);
+        }).catch(() => null);
+    }
+
+    /** @param {string} address @returns {Promise<boolean>} Whether it echoed the token. */
+    _connect(address) {
+        return new Promise((resolve) => {
+            let socket = null;
+            try {
+                socket = new WebSocket(address);
+            } catch {
+                resolve(false);
+                return;
+            }
+            socket.binaryType = 'arraybuffer';
+            const frames = new Frames();
+            let proved = false;
+            const give = setTimeout(() => socket.close(), PATIENCE);
+            socket.onopen = () => socket.send(JSON.stringify({ id: 0, method: 'hello', params: { token: this._options.token } }));
+            socket.onmessage = (event) => {
+                const whole = frames.take(event.data);
+                if (whole === null || this._closed) {
+                    return;
+                }
+                if (proved) {
+                    this._hear(whole.message, whole.buffers);
+                } else if (whole.message.id === 0) {
+                    if (whole.message.result?.token !== this._options.token) {
+                        socket.close();
+                        return;
+                    }
+                    clearTimeout(give);
+                    proved = true;
+                    this._socket = socket;
+                    this._become('socket', (message) => socket.send(JSON.stringify(message)));
+                    resolve(true);
+                }
+            };
+            socket.onclose = () => {
+                clearTimeout(give);
+                resolve(false);
+                if (proved) {
+                    this._dropped(address);
+                }
+            };
+        });
+    }
+
+    _hear(message, buffers) {
+        if (message.event !== undefined) {
+            this._options.onevent(message.event, message.data, buffers);
+        } else {
+            this._settle(message, buffers);
+        }
+    }
+
+    async _dropped(address) {
+        if (this._closed || this.state === 'gone') {
+            return;
+        }
+        this._socket = null;
+        this._become('connecting', null);
+        for (const pause of RETRIES) {
+            await new Promise((resolve) => setTimeout(resolve, pause));
+            if (this._closed || this.state !== 'connecting' || await this._connect(address)) {
+                return;
+            }
+        }
+        this._fall();
+    }
+
+    _become(state, send) {
+        this.state = state;
+        this._send = send;
+        this._options.onstate(state);
+        if (send) {
+            for (const { message, comm } of this._asked.values()) {
+                if (!comm) {
+                    send(message);
+                }
+            }
+        }
+    }
+
+    _settle(message, buffers) {
+        const asked = message && this._asked.get(message.id);
+        if (!asked) {
+            return;
+        }
+        this._asked.delete(message.id);
+        if (message.error) {
+            asked.reject(new Refused(message.error));
+        } else {
+            asked.resolve({ result: message.result, buffers });
+        }
+    }
+}
+
+const GONE = { what: 'The kernel that made this panel is gone.', hint: 'Run the cell again to see values.' };
+
+/** A saved page: answers what the file holds. */
+export class Saved {
+
+    /** @param {Record<string, () => Promise<{result: object, buffers: Uint8Array[]}>|null>} held Answers by method. */
+    constructor(held) {
+        this._held = held;
+        this.state = 'saved';
+    }
+
+    async request(method, params = {}) {
+        const found = this._held[method] ? await this._held[method](params) : null;
+        if (!found) {
+            throw new Refused({ what: method === 'tensor' ? 'Values are not saved in this page.' : 'This saved page does not hold it.' });
+        }
+        return found;
+    }
+
+    close() {
+        this._held = {};
+    }
+}
+
+/**
+ * WebSocket addresses for a panel in a notebook.
+ * @param {{port: number, token: string, id: string}} served
+ * @param {Location|URL} place Where the notebook's own page is.
+ * @param {string|null} baseUrl The Jupyter server's, or null where there is none.
+ * @returns {{addresses: string[], named: boolean}} `named`: whether the server must be told this page's origin first.
+ */
+export function addresses(served, place, baseUrl) {
+    if (!served || !served.port) {
+        return { addresses: [], named: false };
+    }
+    const path = `${served.token}/${served.id}/socket`;
+    const local = ['localhost', '127.0.0.1', '[::1]'].includes(place.hostname);
+    const found = local ? [`ws://127.0.0.1:${served.port}/${path}`] : [];
+    if (baseUrl !== null) {
+        const url = new URL(`${baseUrl.replace(/\/?$/, '/')}proxy/${served.port}/${path}`, place.href);
+        url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+        found.push(url.href);
+    }
+    return { addresses: found, named: !local };
+}

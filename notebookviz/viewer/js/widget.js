@@ -1,0 +1,72 @@
+/** The panel as a widget in a notebook: its traits are the widget's, its routes the loopback server and the comm. */
+
+import { Panel } from './panel.js';
+import { Router, Saved, addresses } from './transport.js';
+import { asBytes } from './bytes.js';
+
+const views = new Map();
+
+function baseUrl() {
+    const config = document.getElementById('jupyter-config-data');
+    try {
+        return config ? JSON.parse(config.textContent).baseUrl ?? null : null;
+    } catch {
+        return null;
+    }
+}
+
+/** Tell Python how many views of the panel this page has. */
+function count(model, step) {
+    const key = model.get('served')?.id;
+    const now = (views.get(key) ?? 0) + step;
+    views.set(key, now);
+    model.send({ id: 'views', method: 'views', params: { count: now } });
+}
+
+export default {
+    render({ model, el, assets }) {
+        const bytes = (name) => {
+            const found = model.get(name);
+            return found ? asBytes(found) : new Uint8Array();
+        };
+        const served = model.get('served') ?? {};
+        const routes = addresses(served, location, baseUrl());
+        const alive = () => assets.comm_live !== false;
+        let panel = null;
+        const router = alive() ? new Router({
+            addresses: routes.addresses,
+            token: served.token ?? '',
+            origin: routes.named ? location.origin : undefined,
+            comm: (message) => model.send(message),
+            onevent: (...event) => panel?.event(...event),
+            onstate: (state) => {
+                if (panel) {
+                    panel.route = state;
+                }
+            }
+        }) : new Saved({});
+        panel = new Panel(el, {
+            subject: model.get('subject'), data: bytes('graph'), state: model.get('state') ?? {}, page: assets.get('page'), style: assets.get('style'),
+            height: model.get('height'), transport: router,
+            keep: (state) => {
+                model.set('state', state);
+                router.request('state', state).catch(() => null);
+            }
+        });
+        panel.route = router.state;
+        panel.draw(bytes('graph'));
+        panel.job = model.get('status')?.job;
+        panel.notice(model.get('status')?.notice ?? null);
+        const heard = (content, buffers) => router.receive?.(content, (buffers ?? []).map(asBytes));
+        const live = () => !alive() && router.lose?.();
+        model.on('msg:custom', heard);
+        assets.on('comm_live_update', live);
+        count(model, 1);
+        return () => {
+            model.off('msg:custom', heard);
+            assets.off('comm_live_update', live);
+            count(model, -1);
+            panel.close();
+        };
+    }
+};
