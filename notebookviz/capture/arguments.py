@@ -43,7 +43,9 @@ def check_model(model: Any) -> nn.Module:  # noqa: ANN401
         )
     if callable(model) and hasattr(model, "__name__"):
         name = naming.clean(str(model.__name__))
-        hint = "Write it as an nn.Module." if name == "<lambda>" else f"Call it and pass what it returns: show({name}())."
+        hint = (
+            "Write it as an nn.Module." if name == "<lambda>" else f"Call it and pass what it returns: show({name}())."
+        )
         raise InputError(f"{wanted} the function {name}.", hint=hint)
     raise InputError(f"{wanted} {_article(type(model).__name__)}.", hint="Pass the model itself: show(model).")
 
@@ -126,9 +128,7 @@ def refuse_mismatch(model: nn.Module, call: Call, message: str, index_of_input: 
         wanted = torch.int64 if indices else floats[0] if floats else item.dtype
         if item.dtype is not wanted and (not indices or item.dtype.is_floating_point):
             what = "its embedding takes int64 indices" if indices else f"the model's parameters are {_dtype(wanted)}"
-            raise InputError(
-                f"The input is {_dtype(item.dtype)}, {what}.", hint=f"Pass x.to(torch.{_dtype(wanted)})."
-            )
+            raise InputError(f"The input is {_dtype(item.dtype)}, {what}.", hint=f"Pass x.to(torch.{_dtype(wanted)}).")
 
 
 def _sized(model: nn.Module, input_size: Any, dtypes: Any) -> tuple[torch.Tensor, ...]:  # noqa: ANN401
@@ -178,9 +178,13 @@ def _is_nested(input_size: Any) -> bool:  # noqa: ANN401
 def _check(item: Any, what: str) -> None:  # noqa: ANN401
     kind = type(item)
     if kind.__module__.partition(".")[0] == "numpy":
-        raise InputError(f"{what} is a numpy {kind.__name__}; a torch.Tensor is wanted.", hint="Pass torch.from_numpy(x).")
+        raise InputError(
+            f"{what} is a numpy {kind.__name__}; a torch.Tensor is wanted.", hint="Pass torch.from_numpy(x)."
+        )
     if isinstance(item, (list, tuple)) and _numbers(item):
-        raise InputError(f"{what} is a {kind.__name__} of numbers; a torch.Tensor is wanted.", hint="Pass torch.tensor(x).")
+        raise InputError(
+            f"{what} is a {kind.__name__} of numbers; a torch.Tensor is wanted.", hint="Pass torch.tensor(x)."
+        )
 
 
 def _numbers(item: Any) -> bool:  # noqa: ANN401

@@ -82,7 +82,9 @@ class _Builder:
         self.sources: dict[source.Place, Source] = {}
         self.described: dict[int, dict[str, Any]] = {}
         self.entries = [
-            entry for entry in list(draft.entries) if not (entry.operator and "failed" in entry.marks and entry.index != draft.failed)
+            entry
+            for entry in list(draft.entries)
+            if not (entry.operator and "failed" in entry.marks and entry.index != draft.failed)
         ]
         self.indices = {entry.index: at for at, entry in enumerate(self.entries)}
         self.own: dict[str, list[int]] = {}
@@ -191,7 +193,13 @@ class _Builder:
             while at >= 0:
                 chain.add(at)
                 at = draft.entries[at].parent
-        used = {value for entry in self.entries if entry.operator or entry.module is None for _, values, _ in entry.inputs for value in values}
+        used = {
+            value
+            for entry in self.entries
+            if entry.operator or entry.module is None
+            for _, values, _ in entry.inputs
+            for value in values
+        }
         used |= draft.touched | {value for _, values, _ in draft.outputs for value in values}
         found = []
         for entry in self.entries:

@@ -96,7 +96,11 @@ def _names(kind: type) -> tuple[str, ...]:
         for base in kind.__mro__:
             if base in (nn.Module, object):
                 break
-            code = getattr(inspect.unwrap(base.__dict__["__init__"]), "__code__", None) if "__init__" in base.__dict__ else None
+            code = (
+                getattr(inspect.unwrap(base.__dict__["__init__"]), "__code__", None)
+                if "__init__" in base.__dict__
+                else None
+            )
             if code is not None:
                 names.update(dict.fromkeys(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]))
             names.update(dict.fromkeys(name for name in getattr(base, "__constants__", ()) if isinstance(name, str)))

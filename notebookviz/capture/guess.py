@@ -94,7 +94,7 @@ def _stored(args: tuple[Any, ...], real: dict[int, torch.Tensor]) -> torch.Tenso
 
 
 def _read(name: str, stored: torch.Tensor, args: tuple[Any, ...]) -> Any:  # noqa: ANN401
-    from torch._subclasses.fake_tensor import unset_fake_temporarily  # noqa: PLC0415 (needed here only)
+    from torch._subclasses.fake_tensor import unset_fake_temporarily
 
     with unset_fake_temporarily(), torch.utils._python_dispatch._disable_current_modes():  # noqa: SLF001
         return getattr(stored.detach(), name)(*args[1:])

@@ -20,7 +20,14 @@ Shape = tuple[int, ...]
 
 _TIMES = frozenset({"t", "timestep", "timesteps", "time", "step", "sigma", "noise_level"})
 _IDS = ("ids", "token", "index", "indices", "idx", "user", "item", "src", "tgt", "label", "word")
-_CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3, nn.ConvTranspose1d: 1, nn.ConvTranspose2d: 2, nn.ConvTranspose3d: 3}
+_CONVOLUTIONS = {
+    nn.Conv1d: 1,
+    nn.Conv2d: 2,
+    nn.Conv3d: 3,
+    nn.ConvTranspose1d: 1,
+    nn.ConvTranspose2d: 2,
+    nn.ConvTranspose3d: 3,
+}
 _SIDES: dict[int, tuple[tuple[int, ...], ...]] = {
     1: ((1024,), (128,), (16000,)),
     2: ((224, 224), (32, 32), (64, 64), (28, 28), (256, 256), (96, 96), (128, 128), (512, 512)),
@@ -192,8 +199,7 @@ def _required(model: nn.Module) -> list[str]:
     return [
         name
         for name, item in signature.parameters.items()
-        if item.default is item.empty
-        and item.kind in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD)
+        if item.default is item.empty and item.kind in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD)
     ]
 
 

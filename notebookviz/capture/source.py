@@ -66,7 +66,5 @@ def record(place: Place | None, cache: dict[Place, Source]) -> Source | None:
     if found is None:
         file, line, function = place
         code = linecache.getline(file, line).strip()
-        found = cache[place] = Source(
-            cut(file, _LONGEST), line, cut(function, _LONGEST), cut(code, _LONGEST)
-        )
+        found = cache[place] = Source(cut(file, _LONGEST), line, cut(function, _LONGEST), cut(code, _LONGEST))
     return found

@@ -370,7 +370,9 @@ class Tracer:
         fake = self.skeleton.fake
         for item in (*args, *kwargs.values()):
             if isinstance(item, (list, tuple)):
-                if any(isinstance(part, torch.Tensor) and getattr(part, "fake_mode", None) is not fake for part in item):
+                if any(
+                    isinstance(part, torch.Tensor) and getattr(part, "fake_mode", None) is not fake for part in item
+                ):
                     break
             elif isinstance(item, torch.Tensor) and getattr(item, "fake_mode", None) is not fake:
                 break
@@ -402,7 +404,9 @@ class Tracer:
     def _introduce(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Give the model's inputs their values."""
         names = forward_names(type(model))
-        given = [(names[at] if at < len(names) else f"input{at}" if at else "input", item) for at, item in enumerate(args)]
+        given = [
+            (names[at] if at < len(names) else f"input{at}" if at else "input", item) for at, item in enumerate(args)
+        ]
         for name, thing in (*given, *kwargs.items()):
             for place, tensor in flow.named(thing, name):
                 if id(tensor) not in self._stored and id(tensor) not in self._known:
@@ -438,7 +442,7 @@ class Functions(TorchFunctionMode):
     def __torch_function__(
         self,
         func: Callable[..., Any],
-        types: Any,  # noqa: ANN401, ARG002
+        types: Any,  # noqa: ANN401
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
@@ -456,7 +460,7 @@ class Dispatch(TorchDispatchMode):
     def __torch_dispatch__(
         self,
         func: Any,  # noqa: ANN401
-        types: Any,  # noqa: ANN401, ARG002
+        types: Any,  # noqa: ANN401
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401

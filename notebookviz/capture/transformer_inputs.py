@@ -83,5 +83,9 @@ def _features(config: Any, device: torch.device, dtype: torch.dtype) -> torch.Te
     bins = _setting(config, "num_mel_bins")
     longest = _setting(config, "max_source_positions")
     return torch.zeros(
-        1, bins if isinstance(bins, int) else 80, 2 * longest if isinstance(longest, int) else 3000, dtype=dtype, device=device
+        1,
+        bins if isinstance(bins, int) else 80,
+        2 * longest if isinstance(longest, int) else 3000,
+        dtype=dtype,
+        device=device,
     )

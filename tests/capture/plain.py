@@ -115,7 +115,9 @@ def leaf_reachability(model, args, kwargs):
                 for item in args
             )
             named = {
-                key: item.clone().requires_grad_() if isinstance(item, torch.Tensor) and item.is_floating_point() else item
+                key: item.clone().requires_grad_()
+                if isinstance(item, torch.Tensor) and item.is_floating_point()
+                else item
                 for key, item in kwargs.items()
             }
             kept.append(model(*given, **named))

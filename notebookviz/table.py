@@ -1,0 +1,269 @@
+"""The module table: one row for each module call, with its parameters, cost and memory."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from notebookviz.errors import MissingExtraError
+from notebookviz.graph.totals import Totals, module_totals, output_bytes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from notebookviz.graph.records import Node, Recording
+
+_NOTHING = Totals()
+_SHOWN_OUTPUTS = 3
+_MARKS = {"failed": "failed here", "unfinished": "unfinished", "uncalled": "not called"}
+_LONGEST_NAME = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One module call.
+
+    Attributes:
+        index: Index of its node in the recording.
+        parent: Index of the enclosing module call; -1 for the model itself.
+        depth: How many module calls enclose it.
+        name: Its path below the enclosing module call; the class name for the model itself.
+        path: Its path in the model (``layer1.0``); ``""`` is the model itself.
+        type: Class name.
+        call: Which call of this module this is, from 0.
+        output: Shapes of the tensors it returned: ``1×64×112×112``.
+        params: Parameter elements in it and its children; a shared tensor counts once.
+        trainable: Those of them that require a gradient.
+        share: ``params`` as a part of the model's, from 0 to 1.
+        macs: Multiply-adds of this call.
+        memory: Bytes of the tensors it returned.
+        marks: What is special about it: ``failed``, ``uncalled``.
+    """
+
+    index: int
+    parent: int
+    depth: int
+    name: str
+    path: str
+    type: str
+    call: int
+    output: str
+    params: int
+    trainable: int
+    share: float
+    macs: int
+    memory: int
+    marks: tuple[str, ...]
+
+
+class ModuleTable:
+    """The modules of one recording as a table.
+
+    Args:
+        recording: What capture returned.
+
+    Attributes:
+        rows: One row for each module call, in the order they began, then the modules that were never called.
+
+    Example:
+        >>> from notebookviz.graph.records import Node, Recording
+        >>> root = Node(0, -1, "module", "Identity", "torch.nn.Identity", "")
+        >>> ModuleTable(Recording((root,))).rows[0].name
+        'Identity'
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        held = module_totals(recording)
+        self._totals = held.get("", _NOTHING)
+        self._macs = recording.root.macs
+        self._recording = recording
+        self.rows: tuple[Row, ...] = _rows(recording, held)
+
+    @property
+    def total_params(self) -> int:
+        """Parameter elements of the model; a shared tensor counts once."""
+        return self._totals.params
+
+    @property
+    def trainable_params(self) -> int:
+        """Parameter elements that require a gradient."""
+        return self._totals.trainable
+
+    @property
+    def total_macs(self) -> int:
+        """Multiply-adds of the forward pass."""
+        return self._macs
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of the parameters and buffers."""
+        return self._totals.param_bytes
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """The rows as a pandas DataFrame.
+
+        Returns:
+            A frame with one column for each attribute of :class:`Row`.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+
+        Example:
+            >>> summary(model).to_dataframe().sort_values("params")  # doctest: +SKIP
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise MissingExtraError("pandas", extra="table") from None
+        columns = list(Row.__dataclass_fields__)
+        return pd.DataFrame([asdict(row) for row in self.rows], columns=columns).set_index("index")
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        heads = ("Module", "Type", "Output", "Params", "Share", "MACs")
+        lines = [heads, *(_cells(row) for row in self.rows)]
+        widths = [max(len(line[at]) for line in lines) for at in range(len(heads))]
+        shown = [_aligned(line, widths) for line in lines]
+        rule = "─" * max(len(line) for line in shown)
+        return "\n".join((shown[0], rule, *shown[1:], rule, *self._footer()))
+
+    def _repr_html_(self) -> str:
+        right, left = "text-align:right", "text-align:left"
+        sides = (left, left, left, right, right, right)
+        heads = ("Module", "Type", "Output", "Params", "Share", "MACs")
+        head = "".join(
+            f'<th scope="col" style="{side};padding:4px 10px;position:sticky;top:0;'
+            f'background:var(--jp-layout-color1,Canvas)">{name}</th>'
+            for name, side in zip(heads, sides, strict=True)
+        )
+        body = "".join(f"<tr>{_html_cells(row, sides)}</tr>" for row in self.rows)
+        foot = "<br>".join(escape(line) for line in self._footer())
+        return (
+            '<div style="max-height:480px;overflow:auto;font-size:13px">'
+            '<table style="border-collapse:collapse;font-variant-numeric:tabular-nums">'
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+            f'<p style="margin:6px 10px;font-size:13px">{foot}</p>'
+        )
+
+    def _footer(self) -> list[str]:
+        frozen = self.total_params - self.trainable_params
+        split = f"{self.trainable_params:,} trainable, {frozen:,} frozen"
+        lines = [f"Parameters: {self.total_params:,} ({split}), {bytes_text(self.total_bytes)}"]
+        if self._recording.tensors != "none":
+            given = f" for {self._recording.input_text}" if self._recording.input_text else ""
+            lines.append(f"MACs: {count_text(self.total_macs)}{given}, {self._recording.mode} mode")
+        if self._recording.failure is not None:
+            lines.append(f"The forward pass failed: {self._recording.failure.message}")
+        lines.extend(self._recording.notes)
+        return lines
+
+
+def count_text(number: int) -> str:
+    """A large number as people read it.
+
+    Example:
+        >>> [count_text(number) for number in (0, 999, 118_013_952, 4_089_184_256)]
+        ['0', '999', '118 M', '4.09 G']
+    """
+    value = float(number)
+    for unit in ("", " k", " M", " G", " T"):
+        if value < 999.5 or unit == " T":  # noqa: PLR2004 (what rounds to 1000 takes the next unit)
+            return f"{value:.3g}{unit}" if unit else str(number)
+        value /= 1000
+    return str(number)
+
+
+def bytes_text(number: int) -> str:
+    """A size in bytes as people read it.
+
+    Example:
+        >>> bytes_text(102_228_128)
+        '102 MB'
+    """
+    text = count_text(number)
+    return f"{text}B" if " " in text else f"{text} B"
+
+
+def _rows(recording: Recording, held: dict[str, Totals]) -> tuple[Row, ...]:
+    whole = held.get("", _NOTHING).params
+    depths: dict[int, int] = {-1: -1}
+    found = []
+    for node in recording.nodes:
+        if node.kind != "module":
+            continue
+        depths[node.index] = depths[node.parent] + 1
+        totals = held.get(node.path, _NOTHING)
+        found.append(
+            Row(
+                index=node.index,
+                parent=node.parent,
+                depth=depths[node.index],
+                name=_name(recording, node),
+                path=node.path,
+                type=node.type,
+                call=node.call,
+                output=_output(recording, node),
+                params=totals.params,
+                trainable=totals.trainable,
+                share=totals.params / whole if whole else 0.0,
+                macs=node.macs,
+                memory=output_bytes(recording, node.index),
+                marks=tuple(sorted(node.marks)),
+            )
+        )
+    return tuple(found)
+
+
+def _name(recording: Recording, node: Node) -> str:
+    """The path below the enclosing call, so that a ModuleList that is never called still shows: ``layers.0``."""
+    if node.parent < 0 or not node.path:
+        return node.type
+    above = recording.nodes[node.parent].path
+    return node.path[len(above) + 1 :] if above and node.path.startswith(f"{above}.") else node.path
+
+
+def _output(recording: Recording, node: Node) -> str:
+    shapes = [recording.values[value].type.shape for value in node.outputs]
+    texts = ["×".join(map(str, shape)) if shape else "scalar" for shape in shapes[:_SHOWN_OUTPUTS]]
+    more = len(shapes) - len(texts)
+    return ", ".join(texts) + (f", {more} more" if more else "")
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    name = _label(row)
+    short = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+    text = "  " * row.depth + short.replace("\n", "␤").replace("\r", "␤")
+    kind = row.type if len(row.type) <= _LONGEST_NAME else row.type[: _LONGEST_NAME - 1] + "…"
+    return (text, kind.replace("\n", "␤"), row.output, f"{row.params:,}" if row.params else "", *_figures(row))
+
+
+def _label(row: Row) -> str:
+    again = f" (call {row.call + 1})" if row.call else ""
+    marks = ", ".join(_MARKS[mark] for mark in row.marks if mark in _MARKS)
+    return f"{row.name}{again}" + (f" [{marks}]" if marks else "")
+
+
+def _figures(row: Row) -> tuple[str, str]:
+    return (f"{row.share:.1%}" if row.params else "", count_text(row.macs) if row.macs else "")
+
+
+def _aligned(line: tuple[str, ...], widths: list[int]) -> str:
+    left, right = line[:3], line[3:]
+    cells = [cell.ljust(width) for cell, width in zip(left, widths[:3], strict=True)]
+    cells.extend(cell.rjust(width) for cell, width in zip(right, widths[3:], strict=True))
+    return "  ".join(cells).rstrip()
+
+
+def _html_cells(row: Row, sides: tuple[str, ...]) -> str:
+    texts = (_label(row), row.type, row.output, f"{row.params:,}" if row.params else "", *_figures(row))
+    found = []
+    for at, (text, side) in enumerate(zip(texts, sides, strict=True)):
+        indent = 10 + 16 * row.depth if at == 0 else 10
+        weight = ";font-weight:600" if at == 0 and row.parent < 0 else ""
+        found.append(
+            f'<td style="{side};padding:2px 10px 2px {indent}px;white-space:nowrap{weight}">{escape(text)}</td>'
+        )
+    return "".join(found)
