@@ -6,21 +6,15 @@ import sys
 import webbrowser
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-
 from notebookviz import cells
-from notebookviz.capture import capture
-from notebookviz.capture.tensors import resolve
 from notebookviz.errors import InputError, NotebookvizError
-from notebookviz.fingerprint import fingerprint
-from notebookviz.graph.encode import opening, pack
+from notebookviz.graph.encode import opening
 from notebookviz.hold import Hold
 from notebookviz.loading import ModelFile, read_model_file
-from notebookviz.panel import Panel, Parts, View
+from notebookviz.looking import Looking
+from notebookviz.panel import Panel, Parts
 from notebookviz.serving.protocol import Answer, Method
 from notebookviz.serving.server import Page, Server, server
-from notebookviz.table import ModuleTable
-from notebookviz.tensor_bytes import tensor_bytes
 from notebookviz.viewer import netron
 from notebookviz.viewer.static import static_html
 
@@ -28,9 +22,11 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
+    import torch
     from torch import nn
 
-    from notebookviz.graph.records import Recording
+    from notebookviz.table import ModuleTable
+
 
 LEAST_HEIGHT = 320
 EMBEDDED = 20 << 20
@@ -78,17 +74,23 @@ def show(  # noqa: PLR0913 - the options are keywords, and each is documented
     height = _height(height)
     if type(model).__name__ == "ModelProto" and hasattr(model, "SerializeToString"):
         return _show_file(ModelFile(f"{_proto_name(model)}.onnx", model.SerializeToString()), model, height, browser)
-    looking = _Looking(model, inputs, kwargs, {"input_size": input_size, "dtypes": dtypes, "mode": mode})
+    looking = Looking(model, inputs, kwargs, {"input_size": input_size, "dtypes": dtypes, "mode": mode})
     view = looking.look({})
     if depth is not None and (not isinstance(depth, int) or depth < 1):
         raise InputError(f"depth is {depth!r}; it is a number of levels, at least 1.", hint="Leave it out.")
     parts = Parts(
         subject={"kind": "structure", "name": type(model).__name__},
         hold=looking.hold,
-        methods={"tensor": looking.tensor, **_netron_methods()},
+        methods={
+            "tensor": looking.tensor,
+            "file": looking.file,
+            "external": looking.external,
+            **_netron_methods(),
+        },
         page=_page,
         view=view,
         trace=looking.look,
+        export=looking.export,
         mark=looking.mark,
         release=looking.release,
         fallback=_table_of,
@@ -98,7 +100,7 @@ def show(  # noqa: PLR0913 - the options are keywords, and each is documented
     return _present(Panel(parts, height=height), browser=browser)
 
 
-def summary(  # noqa: PLR0913 - the options are keywords, and each is documented
+def summary(
     model: nn.Module,
     *inputs: Any,  # noqa: ANN401 - whatever forward takes
     input_size: Sequence[int] | Sequence[Sequence[int]] | None = None,
@@ -124,7 +126,7 @@ def summary(  # noqa: PLR0913 - the options are keywords, and each is documented
         >>> summary(nn.Linear(4, 2), input_size=(1, 4)).total_params
         10
     """
-    looking = _Looking(model, inputs, kwargs, {"input_size": input_size, "dtypes": dtypes, "mode": mode})
+    looking = Looking(model, inputs, kwargs, {"input_size": input_size, "dtypes": dtypes, "mode": mode})
     return looking.look({}).table
 
 
@@ -147,62 +149,6 @@ def open_file(path: str | os.PathLike[str], *, height: int = 600, browser: bool 
     """
     file = read_model_file(path)
     return _show_file(file, file, _height(height), browser, path=str(path))
-
-
-class _Looking:
-    """A model with its inputs: looks at it as often as asked, and can let go of it."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        inputs: tuple[Any, ...],
-        kwargs: Mapping[str, Any] | None,
-        options: dict[str, Any],
-    ) -> None:
-        self.hold = Hold(model)
-        self._inputs: tuple[tuple[Any, ...], dict[str, Any]] | None = (inputs, dict(kwargs or {}))
-        self._options = options
-
-    def look(self, changes: Mapping[str, Any]) -> View:
-        """Trace the model as it is now."""
-        model = self._model()
-        options = {**self._options, **changes}
-        args, named = self._inputs if self._inputs is not None else ((), {})
-        if changes.get("input_size") is not None:
-            args, named = (), {}
-            options["dtypes"] = None
-        recording: Recording = capture(model, args, named, **options)
-        return View(pack(recording), recording, ModuleTable(recording), self.mark())
-
-    def mark(self) -> object:
-        """What changes when the model does; None once it is gone."""
-        model = self.hold.get()
-        return fingerprint(model) if isinstance(model, torch.nn.Module) else None
-
-    def release(self) -> None:
-        """Let go of the inputs."""
-        self._inputs = None
-
-    def tensor(self, params: Mapping[str, Any]) -> Answer:
-        """The present values of one tensor."""
-        name = str(params.get("name", ""))
-        found = tensor_bytes(resolve(self._model(), name), name=name)
-        facts = {
-            "dtype": found.dtype,
-            "shape": list(found.shape),
-            "metrics": [list(item) for item in found.metrics],
-            "description": found.description,
-        }
-        return Answer(facts, (found.data,))
-
-    def _model(self) -> nn.Module:
-        model = self.hold.get()
-        if model is None:
-            raise InputError(
-                "The panel has let go of its model, and nothing else in the kernel holds it.",
-                hint="Run the cell that shows it again.",
-            )
-        return model
 
 
 def _show_file(file: ModelFile, held: object, height: int, browser: bool | None, path: str = "") -> Panel:  # noqa: FBT001
@@ -258,7 +204,7 @@ def _file_page(panel: Panel, file: ModelFile, *, saved: bool) -> Page:
 
 def _table_of(panel: Panel) -> tuple[str, str]:
     table = panel.table
-    return str(table._repr_html_()), str(table)  # noqa: SLF001 - IPython's own protocol
+    return str(table._repr_html_()), str(table)
 
 
 def _present(panel: Panel, *, browser: bool | None) -> Panel:

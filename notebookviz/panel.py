@@ -83,7 +83,7 @@ class Parts:
     opened: list[int] = field(default_factory=lambda: [0])
 
 
-class Panel(anywidget.AnyWidget):  # type: ignore[misc]
+class Panel(anywidget.AnyWidget):
     """A model on the screen; what :func:`notebookviz.show` returns.
 
     Example:
@@ -307,7 +307,7 @@ class Panel(anywidget.AnyWidget):  # type: ignore[misc]
             "version_minor": 1,
             "model_id": self.model_id,
         }
-        publish_display_data(bundle)
+        publish_display_data(bundle)  # type: ignore[no-untyped-call]
 
     def _ipython_display_(self) -> None:
         now = cells.current_run()
@@ -363,7 +363,8 @@ class Panel(anywidget.AnyWidget):  # type: ignore[misc]
         return Answer({"name": f"{name}.html"}, (self._parts.page(self, True).html.encode(),))  # noqa: FBT003
 
     def _export_asked(self, params: Mapping[str, Any]) -> Answer:
-        self._start_export(params, None)
+        path = params.get("path")
+        self._start_export({}, str(path) if path else None)
         return Answer()
 
     def _cancel_asked(self, _: Mapping[str, Any]) -> Answer:

@@ -1,7 +1,7 @@
 """The panel as one HTML document: saved as a file without a kernel, or served to a plain browser.
 
-The two differ in the transport only.  Everything is inside: the page with Netron's modules, the panel's script and style,
-the recording.  The policy lets it reach nothing but, when served, the server it came from.
+The two differ in the transport only.  Everything is inside: the page with Netron's modules, the panel's script and
+style, the recording.  The policy lets it reach nothing but, when served, the server it came from.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ _DOCUMENT: Final = """<!DOCTYPE html>
 Made with notebookviz (Apache-2.0).  Drawn by Netron {netron}, copyright (c) Lutz Roeder, under the MIT licence:
 {licence}
 -->
-<style>html, body {{ margin: 0; height: 100%; }} noscript {{ display: block; padding: 1em; font-family: sans-serif; }}</style>
+<style>
+html, body {{ margin: 0; height: 100%; }}
+noscript {{ display: block; padding: 1em; font-family: sans-serif; }}
+</style>
 </head>
 <body>
 <main id="notebookviz" aria-label="{title}"></main>
@@ -67,7 +70,7 @@ class Document(NamedTuple):
     policy: str
 
 
-def static_html(
+def static_html(  # noqa: PLR0913 - each is documented
     subject: Mapping[str, Any],
     data: bytes,
     *,

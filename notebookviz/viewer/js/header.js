@@ -41,7 +41,7 @@ export class Header {
         const frozen = totals.params && totals.trainable !== totals.params ? `, ${count(totals.trainable)} trainable` : '';
         facts.push(fact(`${count(totals.params)} params${frozen}`, `${totals.params.toLocaleString('en')} parameters, ${totals.trainable.toLocaleString('en')} trainable`));
         if (totals.macs) {
-            facts.push(fact(`${count(totals.macs)}MACs`, `${totals.macs.toLocaleString('en')} multiply-adds for this input`));
+            facts.push(fact(amount(totals.macs, 'MACs'), `${totals.macs.toLocaleString('en')} multiply-adds for this input`));
         }
         facts.push(this._input(data, tensors));
         facts.push(fact(mode, mode === 'eval' ? 'Traced in eval mode; the model’s own mode is unchanged' : 'Traced in train mode', 'mode'));
@@ -117,6 +117,12 @@ export class Header {
         open.setAttribute('aria-haspopup', 'menu');
         return open;
     }
+}
+
+/** @param {number} number @param {string} unit @returns {string} `4.09 GMACs`, `128 MACs`. */
+function amount(number, unit) {
+    const text = count(number);
+    return /[a-z]$/i.test(text) ? `${text}${unit}` : `${text} ${unit}`;
 }
 
 /**

@@ -68,18 +68,14 @@ export class Panel {
         if (this._subject.kind === 'file') {
             return;
         }
-        const again = this._recording !== null;
+        const before = this._recording;
         this._data = data;
         const recording = await Recording.unpack(data);
         if (this._closed || this._data !== data) {
             return;
         }
         this._recording = recording;
-        const known = [...this._opened].filter((id) => id === 0 || recording.canOpen(id));
-        this._opened = new Set(again || known.length > 1 ? known : recording.data.opened);
-        if (again || !recording.nodes[this._state.selected]) {
-            this._state.selected = null;
-        }
+        this._place(before, recording);
         this._header.recording = recording;
         this._find = new Find(recording);
         this._table.recording = recording;
@@ -88,11 +84,28 @@ export class Panel {
         this._trail();
         this._plain();
         this._onnx.reset();
-        if (again) {
-            this._state.view = null;
+        if (before) {
             this._toolbar.again();
+            this._keep();
         }
         this._openPage();
+    }
+
+    /** What is opened and selected in a new recording: as it was kept, or by path as in the one before. */
+    _place(before, recording) {
+        if (before) {
+            const key = ({ path, kind, type, call }) => `${kind} ${path} ${call} ${kind === 'module' ? '' : type}`;
+            const places = new Map(recording.nodes.map((node) => [key(node), node.index]));
+            const carried = (id) => places.get(key(before.nodes[id])) ?? null;
+            this._opened = new Set([...this._opened].map(carried).filter((id) => id !== null && recording.canOpen(id)));
+            this._state.selected = this._state.selected === null ? null : carried(this._state.selected);
+        } else if (!this._source.state.opened) {
+            this._opened = new Set(recording.data.opened);
+        }
+        this._opened.add(0);
+        if (!recording.nodes[this._state.selected]) {
+            this._state.selected = null;
+        }
     }
 
     /** Take an event from Python. @param {string} name @param {object} data @param {Uint8Array[]} buffers */

@@ -1,0 +1,166 @@
+"""A model with its inputs: looks at it, answers for its tensors and its export, and can let go of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from notebookviz.capture import capture
+from notebookviz.capture.arguments import normalise
+from notebookviz.capture.inputs import infer
+from notebookviz.capture.tensors import resolve
+from notebookviz.errors import ExportError, InputError
+from notebookviz.fingerprint import fingerprint
+from notebookviz.graph.encode import pack
+from notebookviz.hold import Hold
+from notebookviz.jobs import Job, Task
+from notebookviz.panel import View
+from notebookviz.serving.protocol import Answer
+from notebookviz.table import ModuleTable
+from notebookviz.tensor_bytes import tensor_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import nn
+
+    from notebookviz.graph.records import Recording
+    from notebookviz.onnx_export import OnnxExport, SavedOnnx
+
+
+class Looking:
+    """What one :func:`notebookviz.show` looks at.
+
+    Args:
+        model: The model.
+        inputs: Inputs of forward as they were given.
+        kwargs: Keyword inputs of forward.
+        options: ``input_size``, ``dtypes`` and ``mode``.
+    """
+
+    def __init__(
+        self, model: nn.Module, inputs: tuple[Any, ...], kwargs: Mapping[str, Any] | None, options: dict[str, Any]
+    ) -> None:
+        self.hold = Hold(model)
+        self._inputs: tuple[tuple[Any, ...], dict[str, Any]] | None = (inputs, dict(kwargs or {}))
+        self._options = options
+        self._recording: Recording | None = None
+        self._exported: OnnxExport | None = None
+
+    def look(self, changes: Mapping[str, Any]) -> View:
+        """Trace the model as it is now; another ``input_size`` takes the place of the inputs."""
+        model = self.model()
+        if changes.get("input_size") is not None:
+            inputs: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
+            options = {**self._options, "input_size": changes["input_size"], "dtypes": None}
+        else:
+            inputs, options = self._given(), self._options
+        recording = capture(model, *inputs, **options)
+        if changes.get("input_size") is not None:
+            self._inputs, self._options = inputs, options
+        self._recording = recording
+        self._exported = None
+        return View(pack(recording), recording, ModuleTable(recording), self.mark())
+
+    def mark(self) -> object:
+        """What changes when the model does; None once it is gone."""
+        model = self.hold.get()
+        return fingerprint(model) if isinstance(model, torch.nn.Module) else None
+
+    def release(self) -> None:
+        """Let go of the inputs, and of those that an export keeps."""
+        self._inputs = None
+        self._exported = None
+
+    def model(self) -> nn.Module:
+        """The model.
+
+        Raises:
+            InputError: It is gone.
+        """
+        model = self.hold.get()
+        if model is None:
+            raise InputError(
+                "The panel has let go of its model, and nothing else in the kernel holds it.",
+                hint="Run the cell that shows it again.",
+            )
+        return model
+
+    def tensor(self, params: Mapping[str, Any]) -> Answer:
+        """The present values of one tensor."""
+        name = str(params.get("name", ""))
+        found = tensor_bytes(resolve(self.model(), name), name=name)
+        facts = {
+            "dtype": found.dtype,
+            "shape": list(found.shape),
+            "metrics": [list(item) for item in found.metrics],
+            "description": found.description,
+        }
+        return Answer(facts, (found.data,))
+
+    def file(self, _: Mapping[str, Any]) -> Answer:
+        """The exported graph, without weights."""
+        exported = self._export()
+        return Answer({"name": f"{type(self.model()).__name__}.onnx"}, (exported.graph_bytes,))
+
+    def external(self, params: Mapping[str, Any]) -> Answer:
+        """The present values of one weight of the exported graph."""
+        from notebookviz.onnx_export import external_bytes
+
+        location = str(params.get("name", ""))
+        return Answer({}, (bytes(external_bytes(self._export(), self.model(), location)),))
+
+    def export(self, options: Mapping[str, Any], path: str | None) -> Job[OnnxExport | SavedOnnx]:
+        """A job that exports the model, and with ``path`` writes the file and compares it with PyTorch."""
+
+        def work(task: Task) -> OnnxExport | SavedOnnx:
+            from notebookviz import onnx_export
+
+            def progress(stage: str, _: float) -> None:
+                task.stage(stage)
+
+            def cancel() -> bool:
+                return task.cancelled
+
+            task.stage("preparing")
+            model = self.model()
+            args, kwargs = self._call(model)
+            exported = onnx_export.export(model, args, kwargs, **options, progress=progress, cancel=cancel)
+            self._exported = exported
+            if path is None:
+                return exported
+            return onnx_export.save(exported, model, path, compare=True, progress=progress, cancel=cancel)
+
+        return Job("export", work, subject=self.model(), describe=self._describe)
+
+    def _describe(self, result: OnnxExport | SavedOnnx) -> str:
+        from notebookviz.onnx_export.records import OnnxExport
+
+        if isinstance(result, OnnxExport):
+            return " ".join((result.sentence, *result.notes))
+        checked = result.check.sentence if result.check is not None else ""
+        return f"Saved {result.path} ({result.nbytes / (1 << 20):.1f} MB) in {result.seconds:.1f} s. {checked}".strip()
+
+    def _export(self) -> OnnxExport:
+        if self._exported is None:
+            raise ExportError("The model has not been exported yet.", hint="Press Export.")
+        return self._exported
+
+    def _given(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        return self._inputs if self._inputs is not None else ((), {})
+
+    def _call(self, model: nn.Module) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments that were traced: those given, or the candidate that was inferred."""
+        args, kwargs = self._given()
+        call = normalise(model, args, kwargs, self._options.get("input_size"), self._options.get("dtypes"))
+        if call is not None:
+            return call
+        text = self._recording.input_text if self._recording is not None else ""
+        for found_args, found_kwargs, found_text in infer(model):
+            if found_text == text:
+                return found_args, found_kwargs
+        raise ExportError(
+            f"No input is known for this {type(model).__name__}, so it can't be exported.",
+            hint="Pass an input: show(model, x).",
+        )
