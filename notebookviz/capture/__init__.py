@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from notebookviz.capture import arguments, build, flow, inputs, naming, runner, tensors, transformer_inputs
 from notebookviz.capture.draft import Draft
-from notebookviz.capture.skeleton import Skeleton
-from notebookviz.capture.trace import Tracer
+from notebookviz.capture.skeleton import Skeleton, check_depth
+from notebookviz.capture.trace import Tracer, message
 from notebookviz.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["capture"]
 
 Mode = Literal["eval", "train"]
+PASS_ONE = "Pass one to see the graph: show(model, x) or input_size=(1, 3, 224, 224)."
 
 
 def capture(
@@ -59,6 +60,7 @@ def capture(
         ('1×8 float32', 32)
     """
     arguments.check_model(model)
+    check_depth(model)
     if mode not in ("eval", "train"):
         raise InputError(f"mode= got {naming.cut(repr(mode), 80)}.", hint='Pass mode="eval" or mode="train".')
     call = arguments.normalise(model, args, kwargs, input_size, dtypes)
@@ -91,11 +93,13 @@ class _Session:
         """The pass with the user's own input."""
         attempt = self._pass(call, flow.input_text(*call))
         if attempt.draft.error is not None and not attempt.draft.entries:
-            return self._tree(f"The model can't be run: {attempt.draft.error}", attempt)
+            return self._tree(f"The model can't be run: {message(attempt.draft.error)}", attempt)
         return attempt
 
     def inferred(self) -> _Attempt:
         """The first candidate that runs through, else the one that came furthest, else the module tree."""
+        if _lacks_forward(self.model):
+            return self._tree(f"{naming.clean(type(self.model).__name__)} has no forward(): its modules are listed.", None)
         best: _Attempt | None = None
         for candidate_args, candidate_kwargs, text in inputs.infer(self.model):
             attempt = self._pass((candidate_args, candidate_kwargs), text)
@@ -107,7 +111,7 @@ class _Session:
             if perf_counter() > self.until:
                 break
         if best is None or best.draft.finished() == 0:
-            return self._tree("No input could be inferred.", best)
+            return self._tree(f"No input could be inferred{_tried(best)}. {PASS_ONE}", best)
         best.header.notes.append("The input was inferred; pass the right one: show(model, x).")
         return best
 
@@ -139,8 +143,20 @@ class _Session:
         skeleton = failed.skeleton if failed is not None else Skeleton(self.model, self.mode)
         tracer = Tracer(skeleton)
         header = build.Header(mode=self.mode, tensors="none")
-        header.notes.append(f"{reason} Pass one to see the graph: show(model, x) or input_size=(1, 3, 224, 224).")
+        header.notes.append(reason)
         return _Attempt(tracer.draft, skeleton, header)
+
+
+def _lacks_forward(model: nn.Module) -> bool:
+    forward = getattr(type(naming.unwrap(model)), "forward", None)
+    return getattr(forward, "__name__", "") == "_forward_unimplemented" and "forward" not in model.__dict__
+
+
+def _tried(best: _Attempt | None) -> str:
+    if best is None or best.draft.error is None:
+        return ""
+    said = naming.cut(message(best.draft.error), 200).rstrip(".")
+    return f" (tried {best.header.input_text}: {said})" if best.header.input_text else f" ({said})"
 
 
 def _refuse_mismatch(model: nn.Module, call: arguments.Call, draft: Draft) -> None:

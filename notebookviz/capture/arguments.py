@@ -120,7 +120,7 @@ def refuse_mismatch(model: nn.Module, call: Call, message: str, index_of_input: 
                 f"The input is on {item.device}, the model's parameters are on {there}.",
                 hint=f'Pass x.to("{there}").' if len(devices) == 1 else "Move the input there.",
             )
-    if "dtype" not in message and "scalar type" not in message:
+    if not any(part in message for part in ("dtype", "scalar type", "type (")):
         return
     floats = [tensor.dtype for tensor in stored if tensor.dtype.is_floating_point]
     for item in given:

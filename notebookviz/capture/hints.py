@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notebookviz.capture import flow
+from notebookviz.capture import flow, naming
 
 if TYPE_CHECKING:
     from notebookviz.capture.draft import Draft, Entry
@@ -57,7 +57,7 @@ def _owner(entry: Entry, draft: Draft, skeleton: Skeleton) -> str:
     module = draft.entries[entry.parent].module if entry.parent >= 0 else None
     if module is None:
         return "The operator"
-    for name, child in skeleton.model.named_modules():
+    for name, child in naming.modules(skeleton.model):
         if child is module and name:
             return f"{type(module).__name__} {name}"
     return type(module).__name__

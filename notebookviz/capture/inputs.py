@@ -92,17 +92,17 @@ def _calls(model: nn.Module) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]
     elif isinstance(example, dict):
         yield (), example
     yield from (((), named) for named in transformer_inputs.calls(model, device, dtype))
-    required = _required(model)
+    required, by_name = _required(model), _required_by_name(model)
     for shape in _published(model):
-        yield _repeated(model, required, torch.zeros(shape, dtype=dtype, device=device))
+        yield _repeated(model, required, by_name, torch.zeros(shape, dtype=dtype, device=device))
     if _module_of(model).startswith("torchvision.models.detection"):
         yield ([torch.zeros(3, 800, 800, dtype=dtype, device=device)],), {}
         return
-    if not required and not _variadic(model):
+    if not required and not by_name and not _variadic(model):
         yield (), {}
         return
     for tensor in _generic(model, device, dtype):
-        yield _repeated(model, required, tensor)
+        yield _repeated(model, required, by_name, tensor)
 
 
 def _published(model: nn.Module) -> Iterator[Shape]:
@@ -190,40 +190,45 @@ def _first_layer(model: nn.Module) -> nn.Module | None:
     return next(_layers(model), None)
 
 
-def _required(model: nn.Module) -> list[str]:
-    """Names of forward's arguments that have no default and are not annotated as numbers or text."""
+def _parameters(model: nn.Module) -> list[inspect.Parameter]:
     try:
-        signature = inspect.signature(model.forward)
+        return list(inspect.signature(model.forward).parameters.values())
     except (TypeError, ValueError):
-        return ["input"]
-    return [
-        name
-        for name, item in signature.parameters.items()
-        if item.default is item.empty and item.kind in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD)
-    ]
+        return [inspect.Parameter("input", inspect.Parameter.POSITIONAL_ONLY)]
+
+
+def _required(model: nn.Module) -> list[str]:
+    """Names of forward's positional arguments that have no default."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [item.name for item in _parameters(model) if item.default is item.empty and item.kind in kinds]
+
+
+def _required_by_name(model: nn.Module) -> list[str]:
+    """Names of forward's keyword-only arguments that have no default."""
+    return [item.name for item in _parameters(model) if item.default is item.empty and item.kind is item.KEYWORD_ONLY]
 
 
 def _variadic(model: nn.Module) -> bool:
-    try:
-        kinds = [item.kind for item in inspect.signature(model.forward).parameters.values()]
-    except (TypeError, ValueError):
-        return True
-    return inspect.Parameter.VAR_POSITIONAL in kinds
+    return any(item.kind is item.VAR_POSITIONAL for item in _parameters(model))
 
 
-def _repeated(model: nn.Module, required: list[str], tensor: torch.Tensor) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _repeated(
+    model: nn.Module, required: list[str], by_name: list[str], tensor: torch.Tensor
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The same input for each argument that forward wants; times and indices by their names."""
-    args: list[Any] = [tensor]
-    has_embedding = wants_indices(model) or any(isinstance(item, nn.Embedding) for item in model.modules())
-    for name in required[1:]:
-        plain = name.lower()
-        if plain in _TIMES:
-            args.append(torch.zeros(tensor.shape[:1], dtype=torch.int64, device=tensor.device))
-        elif has_embedding and any(part in plain for part in _IDS) and tensor.dtype.is_floating_point:
-            args.append(torch.zeros((1, 16), dtype=torch.int64, device=tensor.device))
-        else:
-            args.append(tensor.clone())
-    return tuple(args), {}
+    embeds = wants_indices(model) or any(isinstance(item, nn.Embedding) for _, item in naming.modules(model))
+    args: list[Any] = [tensor] if required or not by_name else []
+    args.extend(_other(name, tensor, embeds=embeds) for name in required[1:])
+    return tuple(args), {name: _other(name, tensor, embeds=embeds) for name in by_name}
+
+
+def _other(name: str, tensor: torch.Tensor, *, embeds: bool) -> torch.Tensor:
+    plain = name.lower()
+    if plain in _TIMES:
+        return torch.zeros(tensor.shape[:1], dtype=torch.int64, device=tensor.device)
+    if embeds and tensor.dtype.is_floating_point and any(part in plain for part in _IDS):
+        return torch.zeros((1, 16), dtype=torch.int64, device=tensor.device)
+    return tensor.clone()
 
 
 def _module_of(model: nn.Module) -> str:

@@ -7,14 +7,13 @@ Names come from the user's model and may hold anything, so each is made safe to 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import torch
+    from collections.abc import Callable, Iterator
 
 LONGEST = 200
 
@@ -47,7 +46,7 @@ def unwrap(module: nn.Module) -> nn.Module:
     """See through the wrapper that ``torch.compile`` puts round a module."""
     seen = 0
     while seen < 16:  # noqa: PLR2004 (nobody compiles a module more often, a cycle would never end)
-        inner = module.__dict__.get("_modules", {}).get("_orig_mod")
+        inner = table(module, "_modules").get("_orig_mod")
         if not isinstance(inner, nn.Module):
             return module
         module = inner
@@ -78,25 +77,30 @@ def modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 def children(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Direct children with their safe names, wrappers seen through."""
-    for name, child in module.__dict__.get("_modules", {}).items():
+    for name, child in table(module, "_modules").items():
         if isinstance(child, nn.Module):
             yield clean(str(name)), unwrap(child)
+
+
+def table(module: nn.Module, name: str) -> dict[str, Any]:
+    """One of a module's registers (``_modules``, ``_parameters``, ``_buffers``) as a dictionary."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return _SCRIPTED[name](module)
+    found = module.__dict__.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+_SCRIPTED: dict[str, Callable[[nn.Module], dict[str, Any]]] = {
+    "_modules": lambda module: dict(module.named_children()),
+    "_parameters": lambda module: dict(module.named_parameters(recurse=False)),
+    "_buffers": lambda module: dict(module.named_buffers(recurse=False)),
+}
 
 
 def tensors(model: nn.Module) -> Iterator[tuple[str, torch.Tensor, str]]:
     """Each registered parameter and buffer as (name, tensor, kind); a tied one comes once for each of its names."""
     for path, module in modules(model):
-        for kind, table in (("parameter", "_parameters"), ("buffer", "_buffers")):
-            for name, tensor in module.__dict__.get(table, {}).items():
+        for kind, register in (("parameter", "_parameters"), ("buffer", "_buffers")):
+            for name, tensor in table(module, register).items():
                 if tensor is not None:
                     yield join(path, clean(str(name))), tensor, kind
-        if type(module).__name__.endswith("ScriptModule"):
-            yield from _scripted(path, module)
-
-
-def _scripted(path: str, module: nn.Module) -> Iterator[tuple[str, torch.Tensor, str]]:
-    """Parameters and buffers of a TorchScript module, which keeps them out of ``__dict__``."""
-    for name, tensor in module.named_parameters(recurse=False):
-        yield join(path, clean(name)), tensor, "parameter"
-    for name, tensor in module.named_buffers(recurse=False):
-        yield join(path, clean(name)), tensor, "buffer"

@@ -61,8 +61,8 @@ def run(tracer: Tracer, args: tuple[Any, ...], kwargs: dict[str, Any], seconds: 
         except KeyboardInterrupt:
             ended = "interrupted"
             _end(worker, tracer)
-    if worker.error is not None and tracer.draft.error is None:
-        tracer.draft.error = worker.error
+    if tracer.draft.error is None and (ended or worker.error is not None):
+        tracer.give_up(worker.error or Stopped())
     return ended
 
 

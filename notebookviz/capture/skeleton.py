@@ -32,6 +32,22 @@ _FLAGS = ("_forward_pre_hooks_with_kwargs", "_forward_hooks_with_kwargs", "_forw
 _PLAIN = (str, int, float, bool, bytes, type(None), type, torch.dtype, torch.device)
 
 
+class Scripted(nn.Module):
+    """Stands for a TorchScript module, which can't be copied: it is called as it is, its operators see fake tensors."""
+
+    def __init__(self, scripted: nn.Module) -> None:
+        super().__init__()
+        self.__dict__["scripted"] = scripted
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Call the TorchScript module."""
+        return self.__dict__["scripted"](*args, **kwargs)
+
+    def extra_repr(self) -> str:
+        """The class that was scripted."""
+        return str(getattr(self.__dict__["scripted"], "original_name", ""))
+
+
 class Skeleton:
     """A weightless copy of ``model``.
 
@@ -90,13 +106,14 @@ class Skeleton:
         copies = []
         for path, module in found:
             copy = _blank(module)
-            if copy is None:
-                self._keep(module, module)
-                continue
             copies.append((path, module, copy))
             self._keep(module, copy)
         for path, module, copy in copies:
-            self._fill(path, module, copy)
+            if isinstance(copy, Scripted):
+                for name in ("_modules", "_parameters", "_buffers"):
+                    copy.__dict__[name] = self._attribute(name, naming.table(module, name), path)
+            else:
+                self._fill(path, module, copy)
         return self._memo[id(root)]  # type: ignore[no-any-return]
 
     def _fill(self, path: str, module: nn.Module, copy: nn.Module) -> None:
@@ -270,15 +287,11 @@ def check_depth(model: nn.Module) -> None:
         )
 
 
-def _blank(module: nn.Module) -> nn.Module | None:
-    """An empty object of the same class, or None where the class can't be copied (TorchScript)."""
+def _blank(module: nn.Module) -> nn.Module:
+    """An empty object of the same class, or what stands for it where that can't be made."""
     if isinstance(module, torch.jit.ScriptModule):
-        return None
-    try:
-        copy: nn.Module = object.__new__(type(module))
-    except TypeError:
-        return None
-    return copy
+        return Scripted(module)
+    return object.__new__(type(module))
 
 
 def _empty_like(value: Any) -> Any:  # noqa: ANN401

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from functools import partial
+from types import MethodType
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -70,10 +70,7 @@ class Tracer:
         self.thread = threading.get_ident()
         model = self.skeleton.model
         for _, module in naming.modules(model):
-            if not isinstance(module, torch.jit.ScriptModule):
-                module.__dict__["_compiled_call_impl"] = partial(self.call, module)
-        if isinstance(model, torch.jit.ScriptModule):
-            raise TypeError("TorchScript modules")
+            module.__dict__["_compiled_call_impl"] = MethodType(self.call, module)
         given = self.skeleton.convert(args)
         named = {name: self.skeleton.convert(value) for name, value in kwargs.items()}
         self._introduce(model, given, named)
@@ -94,7 +91,10 @@ class Tracer:
         entry = self._open(module, args, kwargs)
         before = {id(tensor): self._refer(tensor) for tensor in flow.tensors((args, kwargs))}
         try:
-            result = _forward(module, args, kwargs)
+            if module.__dict__["_forward_pre_hooks"] or module.__dict__["_forward_hooks"]:
+                result = _forward(module, args, kwargs)
+            else:
+                result = module.forward(*args, **kwargs)
         except BaseException as error:
             self._fail(error, entry)
             raise
@@ -106,6 +106,12 @@ class Tracer:
             values, _ = self._refer(tensor)
             entry.outputs.extend(value for value in values[-1:] if value not in entry.outputs)
         return result
+
+    def give_up(self, error: BaseException) -> None:
+        """Say that the pass did not come back from the innermost module call that is open."""
+        self.draft.error = error
+        if self.draft.failed < 0 and self._stack:
+            self.draft.failed = self._stack[-1]
 
     def check(self) -> None:
         """End the pass where its time is up.
@@ -155,6 +161,7 @@ class Tracer:
         alone = entry is None and not self.quiet and bool(self._stack)
         writing = self._writing
         if alone:
+            args, kwargs = self._faked(args, kwargs)
             entry, self._writing = Entry(-1, self._stack[-1]), []
         if entry is not None and rule.count is not None:
             entry.macs += rule.count(args, result)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from notebookviz.capture import naming
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -39,8 +41,8 @@ def calls(model: nn.Module, device: torch.device, dtype: torch.dtype) -> Iterato
 
 def turn_off_caches(model: nn.Module, original: nn.Module) -> None:
     """Have a copy return no cache of keys and values; the user's configuration objects are left alone."""
-    theirs = {id(module.__dict__.get("config")) for module in original.modules()}
-    for module in model.modules():
+    theirs = {id(module.__dict__.get("config")) for _, module in naming.modules(original)}
+    for _, module in naming.modules(model):
         config = module.__dict__.get("config")
         if config is None or id(config) in theirs:
             continue
