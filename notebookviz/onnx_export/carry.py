@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 import torch
+from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
 from notebookviz.errors import ExportError
 from notebookviz.onnx_export.tensors import TensorSpec, dtype_name, live_tensors, tensor_bytes, unwrapped
@@ -56,6 +57,9 @@ class Missing:
 
     def __call__(self, *_args: object, **_kwargs: object) -> Any:  # noqa: ANN401
         raise CarryError(object.__getattribute__(self, "_missing"))
+
+    __iter__ = __next__ = __getitem__ = __contains__ = __enter__ = __exit__ = __call__
+    __add__ = __radd__ = __mul__ = __rmul__ = __array__ = __call__
 
 
 class Parcel:
@@ -124,7 +128,7 @@ class _Packer(cloudpickle.Pickler):  # type: ignore[misc]
         return index
 
     def _describe(self, tensor: torch.Tensor) -> TensorSpec:
-        if isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin):
+        if isinstance(tensor, UninitializedTensorMixin):
             name = self._names.get(id(tensor), "A parameter")
             raise ExportError(
                 f"{name} has no shape yet: its module is lazy and never ran.",
@@ -248,7 +252,7 @@ def _script_bytes(module: torch.jit.ScriptModule) -> bytes:
             hint="Export the Python module that it was made from.",
         )
     buffer = io.BytesIO()
-    torch.jit.save(module, buffer)  # type: ignore[no-untyped-call]
+    torch.jit.save(module, buffer)
     return buffer.getvalue()
 
 
@@ -263,7 +267,7 @@ def _is_fake(tensor: torch.Tensor) -> bool:
 def _is_plain(tensor: torch.Tensor) -> bool:
     if _is_fake(tensor):
         return True
-    if isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin):
+    if isinstance(tensor, UninitializedTensorMixin):
         return True
     known = type(tensor) in (torch.Tensor, torch.nn.Parameter) or getattr(tensor, "_is_buffer", False) is True
     return (

@@ -11,14 +11,13 @@ import logging
 import os
 import sys
 import threading
-import traceback
 import warnings
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from notebookviz.onnx_export import wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     Answer = tuple[dict[str, Any], list[bytes]]
     Enter = Callable[[str], None]
@@ -41,7 +40,7 @@ def main() -> None:
 
     answer: Answer
     try:
-        answer = _do(task, blobs, enter)
+        answer = do(task, blobs, enter)
         wire.write_message(results, {"kind": "done", **answer[0]}, answer[1])
     except BaseException as error:  # noqa: BLE001  (SystemExit in forward too: the parent is told of anything)
         from notebookviz.onnx_export.failure import describe
@@ -51,7 +50,14 @@ def main() -> None:
     os._exit(0)
 
 
-def _do(task: dict[str, Any], blobs: list[bytes], enter: Enter) -> Answer:
+def do(task: dict[str, Any], blobs: list[bytes], enter: Enter) -> Answer:
+    """Do one task; imports no more than it needs.
+
+    Args:
+        task: What to do; ``task["task"]`` names it.
+        blobs: Bytes that go with it.
+        enter: Told of each stage.
+    """
     name = task["task"]
     if name == "check":
         from notebookviz.onnx_export.checking import check_file
@@ -101,13 +107,12 @@ def _leave_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Any:  # noqa: ANN401
+def _quiet() -> Iterator[None]:
+    before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def full_report(error: BaseException) -> str:
-    """The error with all that led to it."""
-    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ASK_ABOVE = 1_000_000_000
 
 
-def export(
+def export(  # noqa: PLR0913 - the options are keywords, and each is documented
     model: torch.nn.Module,
     args: Sequence[Any],
     kwargs: Mapping[str, Any] | None = None,
@@ -85,7 +85,7 @@ def export(
         answer, blobs = run_child(task, [parcel.pickled, parcel.values], stages)
         exporter = "torch.export"
     except Failed as first:
-        notes.append(f"TorchScript was used, because torch.export could not: {first.what}")
+        notes.append(f"torch.export could not do it, so TorchScript was used. {readable(first).what}")
         answer, blobs = _second(model, parcel, task, first, confirm, stages)
         exporter = "TorchScript"
     return OnnxExport(
@@ -135,7 +135,7 @@ def readable(failed: Failed, extra: str = "") -> ExportError:
     return ExportError(f"{what}{extra}", where=failed.where, hint=failed.hint, report=failed.report)
 
 
-def _second(
+def _second(  # noqa: PLR0913, PLR0917 - one step of export(), with all that it knows
     model: torch.nn.Module,
     parcel: Parcel,
     task: dict[str, Any],
@@ -155,7 +155,7 @@ def _second(
             script = {**task, "task": "torchscript", "snapshot": str(snapshot), "offsets": offsets, "folder": folder}
             return run_child(script, [parcel.pickled, parcel.values], stages)
         except Failed as second:
-            error = readable(first, f" The TorchScript exporter failed too: {second.what}")
+            error = readable(first, " The TorchScript exporter failed too.")
             error.report = f"{first.report}\n\nThe TorchScript exporter\n\n{second.report}"
             raise error from None
 

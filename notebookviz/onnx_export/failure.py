@@ -99,6 +99,8 @@ def _cause(error: BaseException) -> tuple[str, str]:
                 f"forward uses {item}, which can't be carried into the export process",
                 "Keep it out of forward, or make it possible to pickle.",
             )
+    if isinstance(error, SystemExit):
+        return f"forward ended the program (SystemExit: {error})", "Take the call of exit() out of forward."
     last = chain[0] if type(chain[0]).__name__ not in ("ConversionError", "TorchExportError") else chain[-1]
     lines = [line.strip() for line in str(last).splitlines() if line.strip()]
     line = lines[0] if lines else "no reason was given"

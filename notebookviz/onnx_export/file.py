@@ -13,14 +13,13 @@ import onnx
 from notebookviz.errors import ExportError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 ONE_FILE = 2_000_000_000
 ALIGNMENT = 64
 # Field numbers of onnx.proto (ModelProto.graph, GraphProto.initializer, TensorProto.raw_data), wire type 2.
 GRAPH, INITIALIZER, RAW_DATA = bytes([7 << 3 | 2]), bytes([5 << 3 | 2]), bytes([9 << 3 | 2])
-
-Value = "Callable[[str], memoryview]"
 
 
 class Draft:
@@ -43,7 +42,7 @@ class Draft:
         self._data = path.with_name(f"{path.name}.{token}.data")
         self._limit = limit
 
-    def write(self, model: onnx.ModelProto, value: Value) -> int:
+    def write(self, model: onnx.ModelProto, value: Callable[[str], memoryview]) -> int:
         """Write the model with the values of its external initializers.
 
         Args:
@@ -100,7 +99,7 @@ class Draft:
             with contextlib.suppress(OSError):
                 item.unlink()
 
-    def _write_data(self, external: list[onnx.TensorProto], value: Value) -> None:
+    def _write_data(self, external: list[onnx.TensorProto], value: Callable[[str], memoryview]) -> None:
         self.data = self._data
         with self._data.open("xb") as file:
             for item in external:
@@ -118,7 +117,9 @@ def nbytes(item: onnx.TensorProto) -> int:
     return next(int(entry.value) for entry in item.external_data if entry.key == "length")
 
 
-def _write_model(file: BinaryIO, model: onnx.ModelProto, external: list[onnx.TensorProto], value: Value) -> None:
+def _write_model(
+    file: BinaryIO, model: onnx.ModelProto, external: list[onnx.TensorProto], value: Callable[[str], memoryview]
+) -> None:
     """The message as protobuf would write it, but with one tensor in memory at a time: all lengths are known before."""
     rest_of_graph = model.graph.SerializeToString()
     heads = [(item, _head(item)) for item in external]
@@ -137,7 +138,7 @@ def _head(item: onnx.TensorProto) -> bytes:
     head = _copy(item)
     head.ClearField("external_data")
     head.ClearField("data_location")
-    return head.SerializeToString()
+    return bytes(head.SerializeToString())
 
 
 def _checked(item: onnx.TensorProto, value: memoryview) -> memoryview:

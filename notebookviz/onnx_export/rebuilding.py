@@ -6,11 +6,11 @@ import contextlib
 import inspect
 import itertools
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
 
 from notebookviz.onnx_export.carry import unpack
 from notebookviz.onnx_export.tensors import TensorSpec
@@ -57,7 +57,7 @@ class Rebuilt:
         found = False
         for module in self.model.modules():
             config = getattr(module, "config", None)
-            if getattr(config, "use_cache", None) is True:
+            if config is not None and getattr(config, "use_cache", None) is True:
                 with contextlib.suppress(AttributeError, TypeError):
                     config.use_cache = False
                     found = True
@@ -101,15 +101,15 @@ def fake_maker(mode: FakeTensorMode, values: bytes) -> Callable[[TensorSpec], to
 def real_maker(snapshot: str, offsets: dict[str, int], values: bytes) -> Callable[[TensorSpec], torch.Tensor]:
     """Tensors over the snapshot file, mapped privately: pages are read when used and can be dropped again."""
     size = os.path.getsize(snapshot)  # noqa: PTH202
-    storage = torch.UntypedStorage.from_file(snapshot, shared=False, nbytes=size) if size else None
+    # A private mapping: the file stays as it is, whatever the model does to its copy.
+    whole = torch.from_file(snapshot, shared=False, size=size, dtype=torch.uint8) if size else None
     generator = torch.Generator().manual_seed(0)
     known: dict[str, torch.Tensor] = {}
 
     def make(spec: TensorSpec) -> torch.Tensor:
-        if spec.name in offsets and storage is not None:
+        if spec.name in offsets and whole is not None:
             if spec.name not in known:
-                base = torch.empty(0, dtype=torch.uint8).set_(storage)  # type: ignore[call-overload]
-                piece = base[offsets[spec.name] : offsets[spec.name] + spec.nbytes]
+                piece = whole[offsets[spec.name] : offsets[spec.name] + spec.nbytes]
                 known[spec.name] = piece.view(spec.torch_dtype).reshape(spec.shape)
             return _dressed(known[spec.name], spec)
         if spec.offset >= 0:
@@ -166,38 +166,51 @@ def _cpu(item: Any) -> Any:  # noqa: ANN401
 
 
 class OpenModules:
-    """Remembers in which module an error arose.
+    """Knows in which module a traced forward pass stopped.
 
-    Attributes:
-        failed: Path and class of the innermost module that an exception left, or None.
+    (An always-called forward hook would say so too, but torch.export doesn't run those on an exception.)
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
-        self.failed: tuple[str, str] | None = None
-        self._paths = {id(module): (path, type(module).__name__) for path, module in model.named_modules()}
-        self._error: BaseException | None = None
+        # torch.export runs the modules through proxies that share the module's dictionary and nothing else.
+        self._paths = {id(vars(module)): (path, type(module).__name__) for path, module in model.named_modules()}
+        self._open: list[tuple[str, str]] = []
+
+    @property
+    def innermost(self) -> tuple[str, str] | None:
+        """Path and class of the innermost module that has begun and not ended, or None."""
+        return self._open[-1] if self._open else None
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
         """Watch while the model runs."""
 
-        def leave(module: torch.nn.Module, _inputs: object, _output: object) -> None:
-            error = sys.exc_info()[1]
-            if error is not None and error is not self._error and id(module) in self._paths:
-                self._error, self.failed = error, self._paths[id(module)]
+        def begin(module: torch.nn.Module, _inputs: object) -> None:
+            place = self._paths.get(id(vars(module)))
+            if place is not None:
+                if not place[0]:
+                    self._open.clear()
+                self._open.append(place)
 
-        handle = torch.nn.modules.module.register_module_forward_hook(leave, always_call=True)
+        def end(module: torch.nn.Module, _inputs: object, _output: object) -> None:
+            place = self._paths.get(id(vars(module)))
+            if place in self._open:
+                del self._open[len(self._open) - 1 - self._open[::-1].index(place) :]
+
+        hooks = torch.nn.modules.module
+        handles = (hooks.register_module_forward_pre_hook(begin), hooks.register_module_forward_hook(end))
         try:
             yield
         finally:
-            handle.remove()
+            for handle in handles:
+                handle.remove()
 
 
 class FlatOutputs:
     """Makes forward return plain tensors, and keeps their names.
 
-    A dictionary, dataclass, ModelOutput, named tuple, list or tuple is taken apart; what holds no tensor (None, numbers,
-    a cache) is left out.
+    A dictionary, dataclass, ModelOutput, named tuple, list or tuple is taken apart; what holds no tensor (None,
+    numbers, a cache) is left out.
 
     Attributes:
         names: Names of the outputs of the last call; ``""`` where there is only one.
@@ -213,12 +226,15 @@ class FlatOutputs:
             found = list(self._leaves("", original(*args, **kwargs), 0))
             self.names = [name for name, _ in found]
             if not found:
-                raise RuntimeError("forward returned no tensor.")
-            return found[0][1] if len(found) == 1 else tuple(tensor for _, tensor in found)
+                raise RuntimeError("forward returned no tensor")
+            given = {id(item) for item in pytree.tree_leaves((args, kwargs))}
+            # An input that is returned as it came would be renamed like the output.
+            tensors = [tensor.clone() if id(tensor) in given else tensor for _, tensor in found]
+            return tensors[0] if len(tensors) == 1 else tuple(tensors)
 
         with contextlib.suppress(TypeError, ValueError):
             forward.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]
-        model.forward = forward  # type: ignore[method-assign, assignment]
+        model.forward = forward
 
     def _leaves(self, name: str, item: Any, depth: int) -> Iterator[tuple[str, torch.Tensor]]:  # noqa: ANN401
         if isinstance(item, torch.Tensor):

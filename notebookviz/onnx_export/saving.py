@@ -34,7 +34,7 @@ ONNX_TYPES = {
 }  # fmt: skip
 
 
-def save(
+def save(  # noqa: PLR0913 - the options are keywords, and each is documented
     export: OnnxExport,
     model: torch.nn.Module,
     path: str | os.PathLike[str],
@@ -92,7 +92,7 @@ def save(
         return SavedOnnx(target, draft.data, size, seconds, check)
 
 
-def compare(
+def compare(  # noqa: PLR0913 - the options are keywords, and each is documented
     file: str | os.PathLike[str] | bytes,
     model: torch.nn.Module,
     args: Sequence[Any],
@@ -275,8 +275,8 @@ def verdict(rows: tuple[Difference, ...], notes: tuple[str, ...], seconds: float
     if wrong:
         worst = max(wrong, key=lambda row: (bool(row.text), row.relative))
         what = worst.text or f"it differs by up to {worst.absolute:.2g} ({worst.relative:.2g} relative)"
-        output = f" of output {worst.output}" if worst.output else ""
-        sentence = f"WRONG: on a {worst.trial}{output}, compared with PyTorch: {what}."
+        output = f"Output {worst.output!r}" if worst.output else "The output"
+        sentence = f"WRONG: not what PyTorch computes. {output} on a {worst.trial}: {what}."
         return Comparison("wrong", sentence, absolute, relative, rows, notes, seconds)
     sentence = (
         f"Agrees with PyTorch on {len(trials)} inputs ({', '.join(trials)}): "

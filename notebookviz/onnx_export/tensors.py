@@ -143,7 +143,7 @@ def tensor_bytes(tensor: torch.Tensor, name: str) -> memoryview:
         if plain.is_complex():
             plain = torch.view_as_real(plain)
         flat = plain.contiguous().reshape(-1)
-        array = flat.view(torch.uint8).numpy()
+        array: Any = flat.view(torch.uint8).numpy()
     if sys.byteorder == "big" and plain.dtype.itemsize > 1:
         array = array.reshape(-1, plain.dtype.itemsize)[:, ::-1].reshape(-1).copy()
     return memoryview(array)

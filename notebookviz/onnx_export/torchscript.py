@@ -10,6 +10,7 @@ import onnx_ir as ir
 import torch
 from torch.utils import _pytree as pytree
 
+from notebookviz.onnx_export.batching import Batch
 from notebookviz.onnx_export.failure import Explained
 from notebookviz.onnx_export.rebuilding import (
     FlatOutputs,
@@ -22,7 +23,7 @@ from notebookviz.onnx_export.rebuilding import (
 )
 from notebookviz.onnx_export.tensors import by_name
 from notebookviz.onnx_export.tidying import tidy
-from notebookviz.onnx_export.tracing import address, batch_size, batched
+from notebookviz.onnx_export.tracing import address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,16 +46,20 @@ def export(
     path = Path(task["folder"]) / "torchscript.onnx"
     args, kwargs = tuple(rebuilt.args), dict(rebuilt.kwargs)
     names = task["input_names"] or _input_names(rebuilt.model, args, kwargs)
-    size = batch_size((args, kwargs)) if task["dynamic_batch"] else 0
-    leaves = [item for item in pytree.tree_leaves((args, kwargs)) if isinstance(item, torch.Tensor)]
-    free = [name for name, item in zip(names, leaves, strict=False) if size and batched(item, size)]
+    batch = Batch.of((args, kwargs)) if task["dynamic_batch"] else Batch(0, frozenset())
+    given = batch.tensors((args, kwargs))
+    free = [name for name, (_, batched) in zip(names, given, strict=False) if batched]
     enter("tracing")
     with OnlyCpu() if task["devices"] else contextlib.nullcontext(), opened.watching():
         try:
             outputs = rebuilt.model(*args, **kwargs)
             out_names = task["output_names"] or _output_names(flat, outputs)
             outs = outputs if isinstance(outputs, tuple) else (outputs,)
-            freed = [name for name, item in zip(out_names, outs, strict=False) if size and batched(item, size)]
+            freed = [
+                name
+                for name, item in zip(out_names, outs, strict=False)
+                if free and item.dim() and item.shape[0] == batch.size
+            ]
             torch.onnx.export(
                 rebuilt.model,
                 args,
@@ -69,7 +74,7 @@ def export(
                 do_constant_folding=False,
             )
         except BaseException as error:
-            raise Explained(error, "tracing", opened.failed) from error
+            raise Explained(error, "tracing", opened.innermost) from error
     enter("checking")
     model = ir.load(path)
     live = _swap_weights(model, rebuilt)

@@ -12,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.utils import _pytree as pytree
 
+from notebookviz.onnx_export.batching import Batch
 from notebookviz.onnx_export.failure import Explained, conversion_place
 from notebookviz.onnx_export.rebuilding import (
     FlatOutputs,
@@ -28,7 +29,7 @@ from notebookviz.onnx_export.tidying import tidy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-INLINE_LIMIT = 64 << 20
+OLDEST = 18
 PRIVATE = ("pkg.torch.onnx.stack_trace", "pkg.torch.export.ExportedProgram.graph_signature")
 
 
@@ -42,6 +43,8 @@ def export(
         blobs: The pickled model, and the values that travelled.
         enter: Told of each stage.
     """
+    if task["opset"] is not None and task["opset"] < OLDEST:
+        raise ValueError(f"torch.export writes opset {OLDEST} or newer, and {task['opset']} was asked for")
     enter("rebuilding")
     mode = FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv())
     rebuilt = Rebuilt(task, blobs[0], fake_maker(mode, blobs[1]))
@@ -53,7 +56,7 @@ def export(
         try:
             program, dynamic = _trace(task, rebuilt, mode, notes)
         except BaseException as error:
-            raise Explained(error, "tracing", opened.failed) from error
+            raise Explained(error, "tracing", opened.innermost) from error
     enter("converting")
     try:
         onnx_program = torch.onnx.export(
@@ -72,9 +75,9 @@ def export(
     names = dynamic.names(model)
     _rename_dims(model, names)
     live = _swap_weights(model, rebuilt)
-    for holder in (model.graph, *model.graph.all_nodes()):
+    for properties in (model.graph.metadata_props, *(node.metadata_props for node in model.graph.all_nodes())):
         for key in PRIVATE:
-            holder.metadata_props.pop(key, None)
+            properties.pop(key, None)
     enter("checking")
     proto = tidy(model, live)
     used = {item.name for item in proto.graph.initializer}
@@ -123,58 +126,44 @@ def _trace(
         with _any_size():
             program = torch.export.export(rebuilt.model, args, kwargs, dynamic_shapes=shapes, strict=False)
         return program, _Dynamic(shapes, names, batch=any(axis == 0 for _, axis, _ in names))
-    size = batch_size((args, kwargs))
-    if task["dynamic_batch"] and size:
+    batch = Batch.of((args, kwargs))
+    if task["dynamic_batch"] and batch.size:
         try:
-            return _trace_dynamic(rebuilt, args, kwargs, mode, size)
+            return _trace_dynamic(rebuilt, args, kwargs, mode, batch)
         except Exception as error:  # noqa: BLE001  (whatever it was: the static export decides)
             reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        notes.append(f"The batch size is fixed at {size}: with a free one the export failed ({reason.rstrip('.')}).")
+        notes.append(
+            f"The batch size is fixed at {batch.size}: with a free one the export failed ({reason.rstrip('.')})."
+        )
     program = torch.export.export(rebuilt.model, args, kwargs, strict=False)
     return program, _Dynamic(None, [], batch=False)
 
 
 def _trace_dynamic(
-    rebuilt: Rebuilt, args: tuple[Any, ...], kwargs: dict[str, Any], mode: FakeTensorMode, size: int
+    rebuilt: Rebuilt, args: tuple[Any, ...], kwargs: dict[str, Any], mode: FakeTensorMode, batch: Batch
 ) -> tuple[torch.export.ExportedProgram, _Dynamic]:
     example = (args, kwargs)
-    if size == 1:  # torch.export takes a size of 1 for a constant
-        example = pytree.tree_map(lambda item: _repeated(item, mode) if batched(item, size) else item, example)
+    if batch.size == 1:  # torch.export takes a size of 1 for a constant
+        example = batch.mapped(example, lambda item: _repeated(item, mode))
     args, kwargs = example
-    bound = bound_arguments(rebuilt.model, args, kwargs)
+    tensors = batch.tensors(example)
+    free = {id(tensor) for tensor, batched in tensors if batched}
     shapes = pytree.tree_map(
-        lambda item: {0: torch.export.Dim.AUTO} if batched(item, max(size, 2)) else None,
-        bound,
-        is_leaf=lambda x: x is None,
+        lambda item: {0: torch.export.Dim.AUTO} if id(item) in free else None,
+        bound_arguments(rebuilt.model, args, kwargs),
     )
     program = torch.export.export(rebuilt.model, args, kwargs, dynamic_shapes=shapes, strict=False)
-    placeholders = [
+    found = [
         node.meta["val"]
         for node in program.graph.nodes
         if node.op == "placeholder" and node.name in program.graph_signature.user_inputs
     ]
-    tensors = [item for item in placeholders if isinstance(item, torch.Tensor)]
-    leaves = [item for item in pytree.tree_leaves(example) if isinstance(item, torch.Tensor)]
-    fixed = [
-        old
-        for new, old in zip(tensors, leaves, strict=True)
-        if batched(old, max(size, 2)) and isinstance(new.shape[0], int)
-    ]
-    if fixed:
+    found = [item for item in found if isinstance(item, torch.Tensor)]
+    if any(batched and isinstance(new.shape[0], int) for new, (_, batched) in zip(found, tensors, strict=True)):
         raise ValueError("the model turns it into a constant")
-    names = [(index, 0, "batch") for index, item in enumerate(leaves) if batched(item, max(size, 2))]
-    return program, _Dynamic(shapes, names, batch=True)
-
-
-def batch_size(example: Any) -> int:  # noqa: ANN401
-    """Length of the first axis of the first tensor input; 0 when there is none."""
-    tensors = [item for item in pytree.tree_leaves(example) if isinstance(item, torch.Tensor) and item.dim()]
-    return int(tensors[0].shape[0]) if tensors else 0
-
-
-def batched(item: object, size: int) -> bool:
-    """Whether an input is taken to have the batch as its first axis."""
-    return isinstance(item, torch.Tensor) and item.dim() > 0 and item.shape[0] == size
+    return program, _Dynamic(
+        shapes, [(index, 0, "batch") for index, (_, batched) in enumerate(tensors) if batched], batch=True
+    )
 
 
 def _repeated(tensor: torch.Tensor, mode: FakeTensorMode) -> torch.Tensor:
