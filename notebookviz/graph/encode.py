@@ -84,7 +84,7 @@ def pack(recording: Recording) -> bytes:
 
 def is_leaf(recording: Recording, children: tuple[tuple[int, ...], ...], index: int) -> bool:
     """Whether a module call is drawn as one node that can't be opened: it holds at most one operator."""
-    inside = children[index]
+    inside = [child for child in children[index] if _drawn(recording, child)]
     return not inside or (len(inside) == 1 and recording.nodes[inside[0]].kind == "operator")
 
 
@@ -105,17 +105,24 @@ def opening(
             for index in frontier
             for child in children[index]
             if recording.nodes[child].kind == "module"
-            and "uncalled" not in recording.nodes[child].marks
+            and _drawn(recording, child)
             and not is_leaf(recording, children, child)
         ]
         if not following or (depth is not None and level >= depth):
             return opened
         together = {*opened, *following}
-        shown = sum(1 for index in together for child in children[index] if child not in together)
+        shown = sum(
+            1 for index in together for child in children[index] if child not in together and _drawn(recording, child)
+        )
         if depth is None and shown > limit:
             return opened
         opened.extend(following)
         frontier = following
+
+
+def _drawn(recording: Recording, index: int) -> bool:
+    """Whether the graph shows a node: one that was never called only where nothing could be run."""
+    return recording.tensors == "none" or "uncalled" not in recording.nodes[index].marks
 
 
 def _node(node: Node) -> dict[str, Any]:

@@ -340,6 +340,7 @@ export function createDrawing(netron, grapher, host, post) {
     hookGrapher(grapher, {
         toggle: (node) => view.toggleModule(node),
         open: (node) => view.target.activate(node, 'target'),
+        show: (node, source) => view.showNodeProperties(node, source),
         room: () => view.canvas.room(view.target ? view.target.zoom : 1)
     });
     return view;

@@ -10,6 +10,7 @@ const TITLE_GAP = 2;
 const PORT = 6;
 const LOPSIDED = 260;
 const APART = 12;
+const ABOVE = 6;
 const CACHED = 2000;
 
 /**
@@ -168,14 +169,21 @@ class Scene {
         }
     }
 
-    /** dagre aims at the middle of a frame; the first and last points are aimed at its ports instead. */
-    _shifts(here, local, edge, count) {
-        const off = (item, side) => {
+    /** Where the points of a local edge go across: to the ports of the frames that it joins. */
+    _across(here, local, edge, solved) {
+        const xs = solved.points.map(([x]) => x);
+        const end = (item, side) => {
             const inner = this._scopes.get(item);
+            const place = here.indices.get(item);
             const port = inner && inner[side].get(edge.v);
-            return port ? inner.solved.ports[inner.indices.get(port)][0] - inner.solved.width / 2 : 0;
+            return port ? here.solved.boxes[place][0] - inner.solved.width / 2 + inner.solved.ports[inner.indices.get(port)][0] : null;
         };
-        return blend(off(local.from, 'out'), off(local.to, 'in'), count);
+        const [from, to] = [end(local.from, 'out'), end(local.to, 'in')];
+        if (from === null && to === null) {
+            return xs;
+        }
+        const middle = (item) => (here.solved.boxes[here.indices.get(item)] || here.solved.ports[here.indices.get(item)])[0];
+        return steer(xs, from ?? middle(local.from), to ?? middle(local.to));
     }
 
     _draw(edge, steps) {
@@ -184,24 +192,28 @@ class Scene {
             const at = (x, y) => points.push({ x: here.left + x, y: here.top + y });
             if (enters) {
                 const [x, y] = here.solved.ports[here.indices.get(here.in.get(source))];
+                at(x, -ABOVE);
                 at(x, 0);
                 at(x, y);
             }
             const solved = here.solved.links[here.order.get(local)];
             const lane = (local.sources.indexOf(edge.v) - (local.sources.length - 1) / 2) * APART;
-            const shifts = this._shifts(here, local, edge, solved.points.length);
-            solved.points.forEach(([x, y], index) => at(x + lane + shifts[index], y));
+            const across = this._across(here, local, edge, solved);
+            solved.points.forEach(([, y], index) => at(across[index] + lane, y));
             const before = local.labels.indexOf(edge);
             if (before !== -1) {
                 const [x, y] = solved.label || solved.points[Math.floor(solved.points.length / 2)];
+                const half = Math.floor(across.length / 2);
+                const shift = across[half] - solved.points[half][0];
                 const above = local.labels.slice(0, before).reduce((sum, item) => sum + item.height, 0);
-                edge.x = here.left + x + (edge.width - local.width) / 2 + shifts[Math.floor(shifts.length / 2)];
+                edge.x = here.left + x + (edge.width - local.width) / 2 + shift;
                 edge.y = here.top + y - local.height / 2 + above + edge.height / 2;
             }
             if (leaves) {
                 const [x, y] = here.solved.ports[here.indices.get(here.out.get(source))];
                 at(x, y);
                 at(x, here.solved.height);
+                at(x, here.solved.height + ABOVE);
             }
         }
         const clean = points.filter((point, index) => index === 0 || Math.hypot(point.x - points[index - 1].x, point.y - points[index - 1].y) > 0.5);
@@ -210,12 +222,22 @@ class Scene {
     }
 }
 
-/** How far each of `count` points goes with the shift of the end that it is near to. */
-function blend(tail, head, count) {
-    if (count === 1) {
-        return [tail && head ? (tail + head) / 2 : tail + head];
+/**
+ * Steers a line to the ports at its ends: dagre aims at the middle of a frame, which makes it swing.
+ * @param {number[]} xs Where dagre put the points.
+ * @param {number} from @param {number} to Where the line starts and ends.
+ * @returns {number[]}
+ */
+function steer(xs, from, to) {
+    if (xs.length === 1) {
+        return [(from + to) / 2];
     }
-    return Array.from({ length: count }, (_, index) => (index === 0 ? tail : 0) + (index === count - 1 ? head : 0));
+    const between = (x, a, b) => Math.min(Math.max(x, Math.min(a, b)), Math.max(a, b));
+    return xs.map((x, index) => {
+        const before = index === 0 ? from : x;
+        const after = index === xs.length - 1 ? to : x;
+        return index === 0 ? between(x, before, xs[1]) : between(x, xs[index - 1], after);
+    });
 }
 
 function scope(box) {

@@ -9,9 +9,12 @@ const SVG = 'http://www.w3.org/2000/svg';
 const MOVING = 420;
 const WIDE = 10;
 
+/** The frames of each drawn graph; which modules are open may have changed since. */
+const frames = new WeakMap();
+
 /**
  * @param {{Graph: any, Node: any, Argument: any}} grapher Netron's module.
- * @param {{toggle: (node: Node) => void, open: (node: Node) => void, room: () => {across: number, along: number}}} actions
+ * @param {{toggle: (node: Node) => void, open: (node: Node) => void, show: (node: Node, source: string) => void, room: () => {across: number, along: number}}} actions
  */
 export function hookGrapher(grapher, actions) {
     const structural = (graph) => graph.target instanceof Graph;
@@ -23,6 +26,10 @@ export function hookGrapher(grapher, actions) {
             super();
             this.name = name;
             this.value = node;
+        }
+
+        activate(source) {
+            actions.show(this.value, source);
         }
     }
 
@@ -106,6 +113,7 @@ function labelOnce(graph) {
 
 function decorate(graph, document, actions) {
     const clusters = graph.target.clusters.map((node) => graph._table.get(node));
+    frames.set(graph, clusters);
     for (const cluster of clusters) {
         cluster.element.parentNode.appendChild(cluster.element);
         cluster.element.setAttribute('data-id', cluster.value.index);
@@ -113,10 +121,11 @@ function decorate(graph, document, actions) {
         title(cluster, document, actions);
     }
     for (const { label: item } of graph.nodes.values()) {
-        const kind = { 'graph-input': 'input', 'graph-output': 'output' }[item.class];
-        if (kind && item.element) {
+        for (const kind of ['input', 'output']) {
             const position = graph.target[`${kind}s`].indexOf(item.value);
-            item.element.setAttribute('data-id', `${kind}-${position}`);
+            if (position !== -1) {
+                item.element.setAttribute('data-id', `${kind}-${position}`);
+            }
         }
     }
     for (const { label: edge } of graph.edges.values()) {
@@ -173,8 +182,7 @@ function title(cluster, document, actions) {
 }
 
 function place(graph) {
-    for (const node of graph.target.clusters) {
-        const { title: group, rectangle } = graph._table.get(node);
+    for (const { title: group, rectangle } of frames.get(graph)) {
         group.setAttribute('transform', `translate(${rectangle.getAttribute('x')},${rectangle.getAttribute('y')})`);
     }
 }

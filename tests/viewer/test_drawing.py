@@ -1,0 +1,177 @@
+"""The drawn graph, read from the SVG, equals what Python computes from the recording."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notebookviz.graph.encode import encode
+from tests.graph import samples
+from tests.graph.expected import drawn, openable
+
+if TYPE_CHECKING:
+    from notebookviz.graph.records import Recording
+    from tests.viewer.harness.driver import Harness
+
+pytestmark = pytest.mark.browser
+
+SAMPLES = {"residual": samples.residual(), "failed": samples.failed(), "tree": samples.tree()}
+
+
+def check(harness: Harness, recording: Recording, opened: set[int]) -> None:
+    nodes, edges = drawn(recording, opened)
+    assert harness.drawn_nodes() == nodes
+    assert harness.drawn_edges() == edges
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_opening_view_and_twenty_random_steps(harness: Harness, name: str) -> None:
+    recording = SAMPLES[name]
+    message = harness.show(recording)
+    opened = set(encode(recording)["opened"])
+    check(harness, recording, opened)
+    assert set(message["nodes"]) == drawn(recording, opened)[0]
+    assert message["edges"] == len(drawn(recording, opened)[1])
+    chance = random.Random(3)
+    for _ in range(20):
+        opened ^= {chance.choice(sorted(openable(recording) - {0}))} if openable(recording) - {0} else set()
+        harness.open(opened | {0})
+        check(harness, recording, opened)
+
+
+def test_changes_that_come_while_one_is_drawn_end_in_the_last(harness: Harness) -> None:
+    recording = SAMPLES["residual"]
+    harness.show(recording, opened=[0])
+    every = openable(recording)
+    harness.page.evaluate("([all, none]) => { for (let i = 0; i < 9; i++) harness.open(i % 2 ? none : all); }", [list(every), [0]])
+    harness.page.wait_for_timeout(1500)
+    check(harness, recording, every)
+
+
+def rectangle(harness: Harness, selector: str) -> dict[str, float]:
+    found: dict[str, float] = harness.frame.evaluate("s => document.querySelector(s).getBoundingClientRect().toJSON()", selector)
+    return found
+
+
+def test_a_click_opens_and_closes_in_place(harness: Harness) -> None:
+    recording = SAMPLES["residual"]
+    harness.show(recording, opened=[0])
+    chance = random.Random(5)
+    opened = {0}
+    for _ in range(12):
+        nodes, _ = drawn(recording, opened)
+        index = chance.choice(sorted(nodes & openable(recording)))
+        selector = f"[data-id='{index}'] .nbv-toggle, [data-id='{index}'] > .nbv-title > .nbv-title-toggle"
+        harness.frame.locator(selector).first.scroll_into_view_if_needed()
+        before = rectangle(harness, selector)
+        assert before["width"] >= 24
+        harness.do("drawn", lambda selector=selector: harness.frame.locator(selector).first.click())
+        opened ^= {index}
+        harness.page.wait_for_timeout(450)
+        after = rectangle(harness, selector)
+        assert abs(after["left"] - before["left"]) < 20
+        assert abs(after["top"] - before["top"]) < 20
+        check(harness, recording, opened)
+
+
+def test_zoom_and_selection_stay(harness: Harness) -> None:
+    recording = SAMPLES["residual"]
+    harness.show(recording, opened=[0])
+    layers = next(node.index for node in recording.nodes if node.path == "layers")
+    harness.send({"type": "select", "id": 1})
+    harness.send({"type": "command", "name": "zoom-in"})
+    zoom = harness.do("view", lambda: harness.open([0, layers], layers))["zoom"]
+    assert zoom == pytest.approx(1.1)
+    assert harness.frame.locator("[data-id='1'].select").count() == 1
+    assert harness.last("select") is None
+
+
+def test_lines_never_cross_titles(harness: Harness) -> None:
+    recording = samples.residual(3)
+    for options in ({}, {"direction": "horizontal"}):
+        harness.show(recording, opened=openable(recording), options=options)
+        crossed = harness.frame.evaluate(
+            """() => {
+                const titles = [...document.querySelectorAll('.nbv-title')].map((item) => item.getBoundingClientRect());
+                const found = [];
+                for (const path of document.querySelectorAll('[data-edge]')) {
+                    const matrix = path.getScreenCTM();
+                    for (let at = 0; at <= path.getTotalLength(); at += 2) {
+                        const { x, y } = path.getPointAtLength(at).matrixTransform(matrix);
+                        const title = titles.find((box) => x > box.left && x < box.right && y > box.top && y < box.bottom);
+                        if (title) { found.push(path.dataset.edge); break; }
+                    }
+                }
+                return [titles.length, found];
+            }"""
+        )
+        assert crossed == [len(openable(recording)) - 1, []]
+
+
+def test_children_lie_in_their_frames_and_boxes_never_overlap(harness: Harness) -> None:
+    recording = SAMPLES["residual"]
+    harness.show(recording, opened=openable(recording))
+    boxes = harness.frame.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll('#nodes > [data-id], .cluster')].map((item) =>
+            [item.dataset.id, (item.querySelector(':scope > rect') || item).getBoundingClientRect().toJSON()]))"""
+    )
+    for index in drawn(recording, openable(recording))[0]:
+        parent = recording.nodes[index].parent
+        if parent:
+            inner, outer = boxes[str(index)], boxes[str(parent)]
+            assert outer["left"] < inner["left"] and inner["right"] < outer["right"], index
+            assert outer["top"] < inner["top"] and inner["bottom"] < outer["bottom"], index
+    flat = [(key, box) for key, box in boxes.items() if not key.isdigit() or int(key) not in openable(recording)]
+    for position, (first, one) in enumerate(flat):
+        for second, two in flat[position + 1 :]:
+            apart = one["right"] <= two["left"] or two["right"] <= one["left"] or one["bottom"] <= two["top"] or two["bottom"] <= one["top"]
+            assert apart, (first, second)
+
+
+def test_first_view_is_legible_at_the_top_and_selects_nothing(harness: Harness) -> None:
+    message = harness.show(samples.residual(6), opened=[0])
+    view = harness.last("view")
+    assert message["milliseconds"] < 5000
+    assert view is not None
+    assert 0.6 <= view["zoom"] <= 1.0
+    assert 0 <= rectangle(harness, "[data-id='input-0']")["top"] < 60
+    assert harness.last("select") is None
+    assert harness.frame.locator("#origin .select").count() == 0
+    assert not harness.frame.evaluate("document.hasFocus()")
+
+
+def test_the_kept_view_comes_back(harness: Harness) -> None:
+    recording = samples.residual(6)
+    every = sorted(openable(recording))
+    harness.show(recording, opened=every, view={"zoom": 0.8, "x": 40.0, "y": 500.0}, selected=1)
+    view = harness.last("view")
+    assert view is not None
+    assert (view["zoom"], view["x"], view["y"]) == (pytest.approx(0.8), pytest.approx(40, abs=2), pytest.approx(500, abs=2))
+    assert harness.frame.locator("[data-id='1'].select").count() == 1
+
+
+def test_names_are_relative_and_shapes_stand_once(harness: Harness) -> None:
+    recording = SAMPLES["residual"]
+    harness.show(recording, opened=openable(recording))
+    norm = next(node.index for node in recording.nodes if node.path == "layers.0.norm")
+    lines = harness.frame.locator(f"[data-id='{norm}'] tspan").all_text_contents()
+    assert lines == ["norm", "", "weight", " 4", "running_mean", " 4"]
+    assert "call 2" in (harness.frame.locator("#nodes .node", has_text="act · call 2").first.text_content() or "")
+    labels = harness.frame.locator("#edge-labels text").all_text_contents()
+    values = {start for start, _ in harness.drawn_edges()}
+    assert len(labels) <= len(values)
+    assert labels[0] == "1×3×8×8"
+
+
+def test_marks_are_words(harness: Harness) -> None:
+    harness.show(SAMPLES["failed"], opened=openable(SAMPLES["failed"]))
+    bad = next(node.index for node in SAMPLES["failed"].nodes if "failed" in node.marks)
+    assert "failed" in (harness.frame.locator(f"[data-id='{bad}'] .nbv-caption").text_content() or "")
+    stroke = "i => getComputedStyle(document.querySelector(`[data-id='${i}'] > .node-border`)).stroke"
+    assert harness.frame.evaluate(stroke, bad) == "rgb(200, 30, 30)"
+    harness.show(SAMPLES["residual"], opened=[0])
+    captions = " ".join(harness.frame.locator(".nbv-caption").all_text_contents())
+    assert "skip · passthrough" in captions
+    assert "unused" in captions
