@@ -50,12 +50,6 @@ def notebook7(tmp_path_factory):
         yield server
 
 
-@pytest.fixture(scope="session")
-def proxied_lab(tmp_path_factory):
-    with _server("lab", tmp_path_factory, proxy=True) as server:
-        yield server
-
-
 @pytest.fixture(scope="session", params=["lab", "notebook"])
 def stock(request, tmp_path_factory):
     """A server without any flag that only a test would set."""

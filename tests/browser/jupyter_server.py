@@ -37,11 +37,10 @@ def free_port() -> int:
 class JupyterServer:
     """Start with ``with``; ``expose`` makes ``window.jupyterapp`` visible to the driver (the product never uses it)."""
 
-    def __init__(self, kind: Kind, folder: Path, *, expose: bool = True, proxy: bool = False) -> None:
+    def __init__(self, kind: Kind, folder: Path, *, expose: bool = True) -> None:
         self.kind = kind
         self.folder = folder
         self.expose = expose
-        self.proxy = proxy
         self.port = free_port()
         self.log = folder / "server.log"
         self.work = folder / "work"
@@ -62,14 +61,14 @@ class JupyterServer:
             *(sys.executable, "-m", "jupyterlab" if self.kind == "lab" else "notebook"),
             *("--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={self.port}"),
             *("--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.base_url={PREFIX}"),
-            *(f"--ServerApp.root_dir={self.work}", "--LabApp.news_url="),
+            f"--ServerApp.root_dir={self.work}",
         ]
-        if not self.proxy:
-            command.append("--ServerApp.jpserver_extensions={'jupyter_server_proxy': False}")
         if self.expose:
             command.append("--LabApp.expose_app_in_browser=True")
             if self.kind == "notebook":
                 command.append("--JupyterNotebookApp.expose_app_in_browser=True")
+        if self.kind == "lab":
+            self._ask_for_no_news()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=self.work, env=environment, stdout=log, stderr=log, start_new_session=True
@@ -87,6 +86,12 @@ class JupyterServer:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+    def _ask_for_no_news(self) -> None:
+        """Answer JupyterLab's question about news, whose toast would cover what is tested."""
+        settings = self.folder / "jupyter_config_dir" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
+        settings.mkdir(parents=True, exist_ok=True)
+        (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}', encoding="utf-8")
 
     def _wait_until_it_answers(self) -> None:
         end = time.monotonic() + START_SECONDS

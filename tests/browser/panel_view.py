@@ -26,11 +26,17 @@ READ = """() => {
     touching: Array.from(document.querySelectorAll('svg path[data-edge]'), path => {
       const [from, to] = path.dataset.edge.split('>').map(id => document.querySelector(`svg g.node[data-id="${id}"]`));
       const distance = (point, element) => {
+        if (!element) {
+          return Infinity;
+        }
         const spot = point.matrixTransform(path.getScreenCTM());
         const box = element.getBoundingClientRect();
         const outside = (value, low, high) => Math.max(low - value, value - high, 0);
         return Math.max(outside(spot.x, box.left, box.right), outside(spot.y, box.top, box.bottom));
       };
+      if (path.getTotalLength() === 0) {
+        return Infinity;
+      }
       const scale = path.getScreenCTM().a;
       const start = distance(path.getPointAtLength(0), from);
       const end = distance(path.getPointAtLength(path.getTotalLength()), to);
@@ -81,7 +87,17 @@ class PanelView:
     def wait_drawn(self, graph: Graph, opened: set[int] | None = None) -> Picture:
         """Wait until exactly what is expected for these opened modules is drawn."""
         wanted = graph.picture(opened if opened is not None else graph.data["opened"])
-        wait_until(lambda: self.differences(wanted) == [], f"the drawing is that of {self.differences(wanted)}")
+        last: list[str] = []
+
+        def matches() -> bool:
+            last[:] = self.differences(wanted)
+            return not last
+
+        try:
+            wait_until(matches, "the drawing is what the recording says", 30)
+        except AssertionError as error:
+            message = "; ".join(last)
+            raise AssertionError(message) from error
         return wanted
 
     def differences(self, wanted: Picture) -> list[str]:

@@ -18,7 +18,8 @@ weight = numpy_helper.from_array(numpy.arange(400, dtype=numpy.float32).reshape(
 graph = helper.make_graph([helper.make_node('MatMul', ['x', 'w'], ['y'])], 'outside',
     [helper.make_tensor_value_info('x', TensorProto.FLOAT, [1, 20])],
     [helper.make_tensor_value_info('y', TensorProto.FLOAT, [1, 20])], [weight])
-onnx.save(helper.make_model(graph), 'outside.onnx', save_as_external_data=True, location='outside.bin', size_threshold=0)
+proto = helper.make_model(graph)
+onnx.save(proto, 'outside.onnx', save_as_external_data=True, location='outside.bin', size_threshold=0)
 %load_ext notebookviz
 %netron outside.onnx
 """

@@ -24,7 +24,7 @@ def test_keys_typed_in_the_panel_leave_the_notebook_unchanged(either, open_noteb
     for focus in (
         lambda: panel.click_row(graph.index_of("first")),
         lambda: panel.select_box(graph.index_of("first")),
-        lambda: panel.scope.get_by_role("searchbox").first.click(),
+        panel.scope.get_by_role("searchbox").first.click,
         lambda: panel.scope.get_by_role("button", name="Full screen").focus(),
     ):
         focus()

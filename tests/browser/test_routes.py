@@ -87,14 +87,14 @@ def test_blocked_port_goes_over_the_comm(either, open_notebook):
     assert any(DIRECT.match(url) for url in blocked), "the port was never tried, so nothing was proved"
 
 
-def test_behind_jupyter_server_proxy(proxied_lab, open_notebook):
+def test_behind_jupyter_server_proxy(lab, open_notebook):
     blocked, sockets = [], []
 
     def prepare(context):
         block(DIRECT, blocked)(context)
         watch(context, sockets)
 
-    notebook = open_notebook(proxied_lab, [SHOW_SMALL, "import time; time.sleep(60)"], prepare=prepare)
+    notebook = open_notebook(lab, [SHOW_SMALL, "import time; time.sleep(60)"], prepare=prepare)
     notebook.run(0)
     panel, graph = use_everything(notebook)
     assert blocked
