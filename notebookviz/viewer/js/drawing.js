@@ -173,6 +173,9 @@ export function createDrawing(netron, grapher, host, post) {
                 return;
             }
             this._posted = id;
+            if (this._first) {
+                this._first.selected = id;
+            }
             const node = id === null ? null : this.structure.node(id);
             if (node === null || !this.target.find(node)) {
                 this.target.select(null, 'panel');
