@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from notebookviz.capture import capture
-from notebookviz.capture.arguments import normalise
+from notebookviz.capture.arguments import check_model, normalise
 from notebookviz.capture.inputs import infer
 from notebookviz.capture.tensors import resolve
 from notebookviz.errors import ExportError, InputError
@@ -42,7 +42,7 @@ class Looking:
     def __init__(
         self, model: nn.Module, inputs: tuple[Any, ...], kwargs: Mapping[str, Any] | None, options: dict[str, Any]
     ) -> None:
-        self.hold = Hold(model)
+        self.hold = Hold(check_model(model))
         self._inputs: tuple[tuple[Any, ...], dict[str, Any]] | None = (inputs, dict(kwargs or {}))
         self._options = options
         self._recording: Recording | None = None

@@ -232,7 +232,7 @@ class Panel(anywidget.AnyWidget):
         return self._parts.hold.get() is target or target in (self.title, self._parts.subject.get("path"))
 
     def close(self) -> None:
-        """Let go of the model, stop answering, and close the widget; what is drawn stays where a page holds it."""
+        """Let go of the model and close its address; what is drawn stays drawn."""
         if self._closed:
             return
         self.release()
@@ -240,7 +240,6 @@ class Panel(anywidget.AnyWidget):
         if self._parts.server is not None:
             self._parts.server.remove(self._key)
         _open.discard(self)
-        super().close()
 
     # Life.
 

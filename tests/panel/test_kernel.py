@@ -1,0 +1,203 @@
+"""The panel's life in a real kernel, without a browser: displays, letting go, messages."""
+
+import json
+import re
+import time
+from contextlib import suppress
+from queue import Empty
+
+import pytest
+from jupyter_client.manager import start_new_kernel
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+SETUP = """
+import gc, torch, weakref
+from torch import nn
+from notebookviz import show
+from notebookviz.cells import _listeners
+models = weakref.WeakSet()
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+        models.add(self)
+    def forward(self, x):
+        return self.fc(x)
+"""
+
+
+class Kernel:
+    def __init__(self):
+        self.manager, self.client = start_new_kernel()
+
+    def run(self, code, cell="cell-1"):
+        """Run a cell as JupyterLab does, with its id; returns outputs and stream text."""
+        session = self.client.session
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
+        message = session.msg("execute_request", content, metadata={"cellId": cell} if cell else {})
+        self.client.shell_channel.send(message)
+        displays, text = [], ""
+        while True:
+            found = self.client.get_iopub_msg(timeout=60)
+            if found["parent_header"].get("msg_id") != message["header"]["msg_id"]:
+                continue
+            kind, content = found["msg_type"], found["content"]
+            if kind in {"display_data", "execute_result"}:
+                displays.append(content["data"])
+            elif kind == "stream":
+                text += content["text"]
+            elif kind == "error":
+                text += "\n".join(content["traceback"])
+            elif kind == "status" and content["execution_state"] == "idle":
+                return displays, re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+    def value(self, expression):
+        _, text = self.run(f"import json as _j; print(_j.dumps({expression}))", cell="asking")
+        return json.loads(text.strip().splitlines()[-1])
+
+    def ask(self, comm, method, **params):
+        """Ask a panel over its comm, as its view does; returns the answer."""
+        content = {
+            "comm_id": comm,
+            "data": {"method": "custom", "content": {"id": 7, "method": method, "params": params}},
+        }
+        self.client.shell_channel.send(self.client.session.msg("comm_msg", content))
+        while True:
+            found = self.client.get_iopub_msg(timeout=30)
+            data = found["content"].get("data", {})
+            if found["msg_type"] == "comm_msg" and data.get("content", {}).get("id") == 7:
+                return data["content"], found["buffers"]
+
+
+@pytest.fixture(scope="module")
+def running():
+    kernel = Kernel()
+    yield kernel
+    kernel.client.stop_channels()
+    kernel.manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture
+def kernel(running):
+    running.run(SETUP, cell="setup")
+    with suppress(Empty):
+        while True:
+            running.client.get_iopub_msg(timeout=0.05)
+    return running
+
+
+def alive(kernel):
+    return kernel.value("(gc.collect(), len(models))[1]")
+
+
+@pytest.mark.parametrize("code", ["show(Net())", "panel = show(Net()); 1 + 1;", "for _ in range(1):\n    show(Net())"])
+def test_show_displays_once_wherever_it_stands(kernel, code):
+    displays, text = kernel.run(code, cell=f"once {code}")
+    assert len([data for data in displays if WIDGET in data]) == 1, text
+
+
+def test_the_bundle_has_a_table_where_no_script_runs(kernel):
+    ((data, *_), _) = kernel.run("show(Net());")
+    assert "Net" in data["text/plain"]
+    assert "<table" in data["text/html"]
+    assert "<script" not in data["text/html"].lower()
+    assert set(data) == {"text/plain", "text/html", WIDGET}
+
+
+def test_a_panel_shown_again_in_another_cell_is_the_same_widget(kernel):
+    first, _ = kernel.run("panel = show(Net())\npanel", cell="a")
+    second, _ = kernel.run("panel", cell="b")
+    assert len(first) == len(second) == 1
+    assert first[0][WIDGET] == second[0][WIDGET]
+
+
+@pytest.mark.parametrize("cell", ["cell-x", ""])
+def test_twenty_runs_of_a_cell_hold_one_model(kernel, cell):
+    for _ in range(20):
+        kernel.run("show(Net())", cell=cell)
+    assert alive(kernel) <= 1 + 1  # the last, and one that IPython's own _ may keep
+    kernel.run("show(nn.ReLU(), input_size=(1, 2))", cell=cell or "other")
+    kernel.run("None")
+
+
+def test_the_model_of_a_cell_that_ran_again_is_gone_although_out_holds_the_panel(kernel):
+    kernel.run("show(Net())", cell="again")
+    kernel.run("kept = list(_listeners)", cell="keep")
+    assert alive(kernel) >= 1
+    kernel.run("show(nn.ReLU(), input_size=(1, 2))", cell="again")
+    assert alive(kernel) == 0
+
+
+def test_two_cells_with_one_text_are_two_cells(kernel):
+    kernel.run("show(Net())", cell="left")
+    kernel.run("show(Net())", cell="right")
+    assert alive(kernel) >= 2
+
+
+def test_close_lets_go_and_a_held_model_still_answers(kernel):
+    ((data, *_), _) = kernel.run("model = Net(); panel = show(model)")
+    comm = data[WIDGET]["model_id"]
+    kernel.run("panel.close()", cell="close")
+    answer, buffers = kernel.ask(comm, "tensor", name="fc.weight")
+    assert answer["result"]["shape"] == [2, 4]
+    assert len(buffers[0]) == 32
+    kernel.run("del model", cell="del")
+    assert alive(kernel) == 0
+    answer, _ = kernel.ask(comm, "tensor", name="fc.weight")
+    assert answer["error"]["what"] == "The panel has let go of its model, and nothing else in the kernel holds it."
+    assert answer["error"]["hint"] == "Run the cell that shows it again."
+    assert kernel.value("panel.url") == ""
+
+
+def test_a_view_that_is_gone_for_long_lets_go_and_one_that_comes_back_does_not(kernel):
+    kernel.run("import notebookviz.panel as _p; _p.GRACE = 0.3")
+    ((data, *_), _) = kernel.run("show(Net());", cell="views")
+    comm = data[WIDGET]["model_id"]
+    kernel.ask(comm, "views", count=1)
+    kernel.ask(comm, "views", count=0)
+    kernel.ask(comm, "views", count=1)
+    kernel.run("import time; time.sleep(0.6)", cell="wait")
+    assert alive(kernel) == 1
+    kernel.ask(comm, "views", count=0)
+    for _ in range(20):
+        if alive(kernel) == 0:
+            break
+        time.sleep(0.2)
+    assert alive(kernel) == 0
+    kernel.run("_p.GRACE = 20.0")
+
+
+def test_a_changed_model_is_noticed_once_and_refresh_shows_it(kernel):
+    kernel.run("model = Net(); panel = show(model)", cell="stale")
+    assert "notice" not in kernel.value("panel.status")
+    kernel.run("model.fc.weight.data += 1", cell="train")
+    assert "notice" not in kernel.value("panel.status")
+    kernel.run("model.fc = nn.Linear(4, 9)", cell="change")
+    assert kernel.value("panel.status")["notice"] == {"text": "The model has changed.", "action": "refresh"}
+    kernel.run("panel.refresh()", cell="refresh")
+    assert "notice" not in kernel.value("panel.status")
+    assert kernel.value("panel.table.total_params") == 45
+
+
+def test_the_comm_answers_as_the_socket_does(kernel):
+    ((data, *_), _) = kernel.run("model = Net(); panel = show(model)", cell="comm")
+    comm = data[WIDGET]["model_id"]
+    assert kernel.ask(comm, "hello", token="x")[0]["result"] == {"token": "x"}  # noqa: S106
+    kernel.ask(comm, "state", opened=[0], selected=1, evil="no")
+    assert kernel.value("panel.state") == {"opened": [0], "selected": 1}
+    assert kernel.value("type(panel.selected).__name__") == "Linear"
+    answer, _ = kernel.ask(comm, "module", name="../../etc/passwd")
+    assert answer["error"]["what"]
+
+
+def test_an_interrupted_cell_leaves_the_panel_alive(kernel):
+    ((data, *_), _) = kernel.run("model = Net(); panel = show(model)", cell="int")
+    session = kernel.client.session
+    request = {"code": "import time; time.sleep(60)", "silent": False, "store_history": True, "allow_stdin": False}
+    message = session.msg("execute_request", request)
+    kernel.client.shell_channel.send(message)
+    while kernel.client.get_iopub_msg(timeout=10)["msg_type"] != "execute_input":
+        pass
+    kernel.manager.interrupt_kernel()
+    assert kernel.ask(data[WIDGET]["model_id"], "tensor", name="fc.bias")[0]["error"] is None
+    assert "200" in kernel.run("import urllib.request as u; print(u.urlopen(panel.url).status)", cell="url")[1]
