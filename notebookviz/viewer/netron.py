@@ -134,4 +134,4 @@ def licence_text() -> str:
     for item in importlib.metadata.files("netron") or ():
         if item.name.upper().startswith(("LICENSE", "LICENCE")):
             return item.read_text()
-    return importlib.metadata.metadata("netron").get("License-Expression") or "MIT"
+    return "MIT"

@@ -42,7 +42,7 @@ def own_text(name: str) -> str:
 
 
 def join_es_modules(entry: str, read: Callable[[str], str] = own_text) -> str:
-    """Join an ES module with all that it imports into the text of one ES module.
+    r"""Join an ES module with all that it imports into the text of one ES module.
 
     Args:
         entry: Name of the module to start from, without ``.js``.
@@ -55,7 +55,7 @@ def join_es_modules(entry: str, read: Callable[[str], str] = own_text) -> str:
         ViewerError: On an import or export of a form that is not known, a circle, or a name that is not exported.
 
     Example:
-        >>> files = {"a": "import {one} from './b.js';\\nexport default one;", "b": "export const one = 1;"}
+        >>> files = {"a": "import {one} from './b.js';\nexport default one;", "b": "export const one = 1;"}
         >>> join_es_modules("a", files.__getitem__).splitlines()[-1]
         'export default _a.default;'
     """

@@ -34,7 +34,9 @@ def drawn(recording: Recording, opened: set[int]) -> tuple[set[int], set[tuple[s
 
 
 def _edges(recording: Recording, stands: object) -> set[tuple[str, str]]:
-    made: dict[int, str] = {value: f"input-{position}" for position, item in enumerate(recording.inputs) for value in item.values}
+    made: dict[int, str] = {
+        value: f"input-{position}" for position, item in enumerate(recording.inputs) for value in item.values
+    }
     work = [node for node in recording.nodes[1:] if node.kind == "operator" or not _operators(recording, node.index)]
     for node in work:
         taken = {value for item in node.inputs for value in item.values}

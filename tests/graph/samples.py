@@ -19,7 +19,10 @@ from notebookviz.graph.records import (
 )
 
 FLOAT = "float32"
-HOSTILE = "<img src=x onerror=\"window.top.pwned=1;window.pwned=1\"><script>window.pwned=1</script>'\"\n&lt;b&gt;" + "ä" * 10_000
+HOSTILE = (
+    '<img src=x onerror="window.top.pwned=1;window.pwned=1"><script>window.pwned=1</script>\'"\n&lt;b&gt;'
+    + "ä" * 10_000
+)
 
 
 @dataclass
@@ -36,26 +39,57 @@ class Builder:
 
     def weight(self, name: str, *shape: int, kind: Any = "parameter", **more: Any) -> int:
         device = more.pop("device", "cpu")
-        tensor = Initializer(len(self.initializers), name, kind, TensorType(FLOAT, shape, device), kind == "parameter", **more)
+        tensor = Initializer(
+            len(self.initializers), name, kind, TensorType(FLOAT, shape, device), kind == "parameter", **more
+        )
         self.initializers.append(tensor)
         return tensor.index
 
     def module(self, parent: int, kind: str, path: str, inputs: tuple[int, ...] = (), **more: Any) -> int:
         arguments = (Argument("input", inputs),) if inputs else ()
-        return self._add(parent=parent, kind="module", type=kind, qualified=f"sample.{kind}", path=path, inputs=arguments, **more)
+        return self._add(
+            parent=parent, kind="module", type=kind, qualified=f"sample.{kind}", path=path, inputs=arguments, **more
+        )
 
-    def operator(self, parent: int, kind: str, inputs: tuple[int, ...], output: int | None, weights: tuple[int, ...] = (), **more: Any) -> int:
+    def operator(
+        self,
+        parent: int,
+        kind: str,
+        inputs: tuple[int, ...],
+        output: int | None,
+        weights: tuple[int, ...] = (),
+        **more: Any,
+    ) -> int:
         arguments = tuple(Argument(f"input{position}", (value,)) for position, value in enumerate(inputs))
         stored = tuple(Argument(self.initializers[item].name.rpartition(".")[2], (), (item,)) for item in weights)
         outputs = () if output is None else (output,)
         path = self.nodes[parent]["path"]
-        return self._add(parent=parent, kind="operator", type=kind, qualified=f"torch.{kind}", path=path, inputs=arguments + stored, outputs=outputs, **more)
+        return self._add(
+            parent=parent,
+            kind="operator",
+            type=kind,
+            qualified=f"torch.{kind}",
+            path=path,
+            inputs=arguments + stored,
+            outputs=outputs,
+            **more,
+        )
 
     def _add(self, **row: Any) -> int:
         self.nodes.append({"index": len(self.nodes), **row})
         return len(self.nodes) - 1
 
-    def layer(self, parent: int, kind: str, operator: str, path: str, taken: int, shape: tuple[int, ...], weights: tuple[int, ...] = (), **more: Any) -> int:
+    def layer(  # noqa: PLR0913, PLR0917 (a node has so many parts)
+        self,
+        parent: int,
+        kind: str,
+        operator: str,
+        path: str,
+        taken: int,
+        shape: tuple[int, ...],
+        weights: tuple[int, ...] = (),
+        **more: Any,
+    ) -> int:
         """A module that holds one operator; returns the value it makes."""
         output = self.value(*shape)
         index = self.module(parent, kind, path, (taken,), outputs=(output,), initializers=weights, **more)
@@ -64,7 +98,9 @@ class Builder:
 
     def recording(self, inputs: tuple[Argument, ...], outputs: tuple[Argument, ...], **more: Any) -> Recording:
         nodes = tuple(Node(**row) for row in self.nodes)
-        return Recording(nodes, tuple(self.values), tuple(self.initializers), inputs, outputs, input_text="1×3×8×8 float32", **more)
+        return Recording(
+            nodes, tuple(self.values), tuple(self.initializers), inputs, outputs, input_text="1×3×8×8 float32", **more
+        )
 
 
 def residual(blocks: int = 2) -> Recording:
@@ -74,8 +110,19 @@ def residual(blocks: int = 2) -> Recording:
     source = build.value(1, 3, 8, 8)
     stem = (build.weight("stem.weight", 4, 3, 3, 3), build.weight("stem.bias", 4))
     build.nodes[root]["attributes"] = (Attribute("width", "4"),)
-    value = build.layer(root, "Conv2d", "F.conv2d", "stem", source, (1, 4, 8, 8), stem, repr="Conv2d(3, 4)", doc="Applies a convolution.",
-                        attributes=(Attribute("stride", "(1, 1)"),), source=Source("net.py", 7, "forward", "x = self.stem(x)"))
+    value = build.layer(
+        root,
+        "Conv2d",
+        "F.conv2d",
+        "stem",
+        source,
+        (1, 4, 8, 8),
+        stem,
+        repr="Conv2d(3, 4)",
+        doc="Applies a convolution.",
+        attributes=(Attribute("stride", "(1, 1)"),),
+        source=Source("net.py", 7, "forward", "x = self.stem(x)"),
+    )
     layers = build.module(root, "Sequential", "layers", (value,))
     for block in range(blocks):
         path = f"layers.{block}"
@@ -111,13 +158,19 @@ def failed() -> Recording:
     root = build.module(-1, "Net", "", (0,), marks=frozenset[Mark]({"unfinished"}))
     source = build.value(2, 8)
     first = build.module(root, "Block", "first", (source,))
-    value = build.layer(first, "Linear", "F.linear", "first.fc", source, (2, 16), (build.weight("first.fc.weight", 16, 8),))
+    value = build.layer(
+        first, "Linear", "F.linear", "first.fc", source, (2, 16), (build.weight("first.fc.weight", 16, 8),)
+    )
     value = build.layer(first, "ReLU", "F.relu", "first.act", value, (2, 16))
     build.nodes[first]["outputs"] = (value,)
     second = build.module(root, "Block", "second", (value,), marks=frozenset[Mark]({"unfinished"}))
     value = build.layer(second, "ReLU", "F.relu", "second.act", value, (2, 16))
-    bad = build.module(second, "Linear", "second.fc", (value,), marks=frozenset[Mark]({"failed"}), message="10 columns, 16 rows")
-    build.operator(bad, "F.linear", (value,), None, (build.weight("second.fc.weight", 10, 10),), marks=frozenset[Mark]({"failed"}))
+    bad = build.module(
+        second, "Linear", "second.fc", (value,), marks=frozenset[Mark]({"failed"}), message="10 columns, 16 rows"
+    )
+    build.operator(
+        bad, "F.linear", (value,), None, (build.weight("second.fc.weight", 10, 10),), marks=frozenset[Mark]({"failed"})
+    )
     return build.recording((Argument("x", (source,)),), (), failure=Failure(bad, "RuntimeError", "10 columns, 16 rows"))
 
 
@@ -128,8 +181,20 @@ def hostile() -> Recording:
     source = build.value(1, 2)
     outer = build.module(root, HOSTILE, HOSTILE, (source,), doc=HOSTILE, attributes=(Attribute(HOSTILE, HOSTILE),))
     weights = (build.weight(f"{HOSTILE}.inner.{HOSTILE}", 2, 2, aliases=(HOSTILE,)),)
-    value = build.layer(outer, HOSTILE, HOSTILE, f"{HOSTILE}.inner", source, (1, 2), weights, doc=HOSTILE, repr=HOSTILE, message=HOSTILE,
-                        attributes=(Attribute(HOSTILE, HOSTILE),), source=Source(HOSTILE, 1, HOSTILE, HOSTILE))
+    value = build.layer(
+        outer,
+        HOSTILE,
+        HOSTILE,
+        f"{HOSTILE}.inner",
+        source,
+        (1, 2),
+        weights,
+        doc=HOSTILE,
+        repr=HOSTILE,
+        message=HOSTILE,
+        attributes=(Attribute(HOSTILE, HOSTILE),),
+        source=Source(HOSTILE, 1, HOSTILE, HOSTILE),
+    )
     last = build.value(1, 2)
     build.operator(outer, HOSTILE, (value,), last, doc=HOSTILE)
     build.nodes[outer]["outputs"] = build.nodes[root]["outputs"] = (last,)

@@ -45,13 +45,17 @@ def test_changes_that_come_while_one_is_drawn_end_in_the_last(harness: Harness) 
     recording = SAMPLES["residual"]
     harness.show(recording, opened=[0])
     every = openable(recording)
-    harness.page.evaluate("([all, none]) => { for (let i = 0; i < 9; i++) harness.open(i % 2 ? none : all); }", [list(every), [0]])
+    harness.page.evaluate(
+        "([all, none]) => { for (let i = 0; i < 9; i++) harness.open(i % 2 ? none : all); }", [list(every), [0]]
+    )
     harness.page.wait_for_timeout(1500)
     check(harness, recording, every)
 
 
 def rectangle(harness: Harness, selector: str) -> dict[str, float]:
-    found: dict[str, float] = harness.frame.evaluate("s => document.querySelector(s).getBoundingClientRect().toJSON()", selector)
+    found: dict[str, float] = harness.frame.evaluate(
+        "s => document.querySelector(s).getBoundingClientRect().toJSON()", selector
+    )
     return found
 
 
@@ -100,7 +104,8 @@ def test_lines_never_cross_titles(harness: Harness) -> None:
                     const matrix = path.getScreenCTM();
                     for (let at = 0; at <= path.getTotalLength(); at += 2) {
                         const { x, y } = path.getPointAtLength(at).matrixTransform(matrix);
-                        const title = titles.find((box) => x > box.left && x < box.right && y > box.top && y < box.bottom);
+                        const title = titles.find((box) =>
+                            x > box.left && x < box.right && y > box.top && y < box.bottom);
                         if (title) { found.push(path.dataset.edge); break; }
                     }
                 }
@@ -121,12 +126,17 @@ def test_children_lie_in_their_frames_and_boxes_never_overlap(harness: Harness) 
         parent = recording.nodes[index].parent
         if parent:
             inner, outer = boxes[str(index)], boxes[str(parent)]
-            assert outer["left"] < inner["left"] and inner["right"] < outer["right"], index
-            assert outer["top"] < inner["top"] and inner["bottom"] < outer["bottom"], index
+            assert outer["left"] < inner["left"] < inner["right"] < outer["right"], index
+            assert outer["top"] < inner["top"] < inner["bottom"] < outer["bottom"], index
     flat = [(key, box) for key, box in boxes.items() if not key.isdigit() or int(key) not in openable(recording)]
     for position, (first, one) in enumerate(flat):
         for second, two in flat[position + 1 :]:
-            apart = one["right"] <= two["left"] or two["right"] <= one["left"] or one["bottom"] <= two["top"] or two["bottom"] <= one["top"]
+            apart = (
+                one["right"] <= two["left"]
+                or two["right"] <= one["left"]
+                or one["bottom"] <= two["top"]
+                or two["bottom"] <= one["top"]
+            )
             assert apart, (first, second)
 
 
@@ -148,7 +158,11 @@ def test_the_kept_view_comes_back(harness: Harness) -> None:
     harness.show(recording, opened=every, view={"zoom": 0.8, "x": 40.0, "y": 500.0}, selected=1)
     view = harness.last("view")
     assert view is not None
-    assert (view["zoom"], view["x"], view["y"]) == (pytest.approx(0.8), pytest.approx(40, abs=2), pytest.approx(500, abs=2))
+    assert (view["zoom"], view["x"], view["y"]) == (
+        pytest.approx(0.8),
+        pytest.approx(40, abs=2),
+        pytest.approx(500, abs=2),
+    )
     assert harness.frame.locator("[data-id='1'].select").count() == 1
 
 

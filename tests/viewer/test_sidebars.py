@@ -12,8 +12,6 @@ from tests.graph import samples
 from tests.graph.expected import openable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.viewer.harness.driver import Harness
 
 pytestmark = pytest.mark.browser
@@ -51,24 +49,38 @@ def open_weight(harness: Harness, node: int, name: str) -> None:
 
 
 def open_value(harness: Harness) -> str:
-    harness.frame.locator(".sidebar-item", has=harness.frame.locator("input[value=value]")).locator(".sidebar-item-value-expander").click()
+    harness.frame.locator(".sidebar-item", has=harness.frame.locator("input[value=value]")).locator(
+        ".sidebar-item-value-expander"
+    ).click()
     harness.frame.locator("#sidebar-content pre", has_not_text="\u23f3").wait_for()
     return harness.frame.locator("#sidebar-content pre").inner_text().removeprefix("💾")
 
 
 def test_node_sidebar_says_what_is_known(shown: Harness) -> None:
-    shown.do("select", lambda: shown.frame.locator("[data-id='1'] .node-item").first.click())
+    shown.do("select", shown.frame.locator("[data-id='1'] .node-item").first.click)
     found = shown.last("select")
     assert found is not None
     assert found["id"] == 1
     text = sidebar(shown)
-    for part in ("Conv2d", "sample", "stem", "stride", "(1, 1)", "net.py:7 in forward", "x = self.stem(x)", "Conv2d(3, 4)", "stem.weight"):
+    for part in (
+        "Conv2d",
+        "sample",
+        "stem",
+        "stride",
+        "(1, 1)",
+        "net.py:7 in forward",
+        "x = self.stem(x)",
+        "Conv2d(3, 4)",
+        "stem.weight",
+    ):
         assert part in text, part
 
 
 def test_a_frame_opens_its_modules_sidebar(shown: Harness) -> None:
     layers = number_of("layers")
-    found = shown.do("select", lambda: shown.frame.locator(f"[data-id='{layers}'] > .nbv-title .nbv-title-name").click())
+    found = shown.do(
+        "select", lambda: shown.frame.locator(f"[data-id='{layers}'] > .nbv-title .nbv-title-name").click()
+    )
     assert found["id"] == layers
     assert "Sequential" in sidebar(shown)
     assert shown.frame.locator(f".cluster.select[data-id='{layers}']").count() == 1
@@ -80,7 +92,9 @@ def test_values_are_fetched_once_for_each_sidebar_and_are_todays(shown: Harness)
     def tensor(params: dict[str, Any]) -> tuple[Any, list[bytes]]:
         assert params == {"name": "stem.bias"}
         metrics = [["min", today[0]], ["max", today[0]], ["mean", today[0]], ["std", 0.0], ["sparsity", 0.25]]
-        return {"dtype": "float32", "shape": [4], "metrics": metrics, "description": ""}, [struct.pack("<4f", *today * 4)]
+        return {"dtype": "float32", "shape": [4], "metrics": metrics, "description": ""}, [
+            struct.pack("<4f", *today * 4)
+        ]
 
     shown.answers["tensor"] = tensor
     assert [method for method, _ in shown.asked] == []
@@ -114,7 +128,10 @@ def test_a_refused_tensor_says_why(shown: Harness) -> None:
 
 
 def test_a_tensor_on_meta_says_so_at_once(shown: Harness) -> None:
-    shown.answers["tensor"] = lambda _: ({"dtype": "float32", "shape": [10], "metrics": [], "description": "No values: meta."}, [])
+    shown.answers["tensor"] = lambda _: (
+        {"dtype": "float32", "shape": [10], "metrics": [], "description": "No values: meta."},
+        [],
+    )
     open_weight(shown, number_of("fc"), "bias")
     assert "On the meta device: shape and type only, no values." in sidebar(shown)
 
@@ -189,24 +206,25 @@ def visit_everything(shown: Harness) -> None:
         if label == "Find":
             shown.page.keyboard.type("a")
         if label == "About":
-            frame.locator(".logo-message").click(position={"x": 1, "y": 1})
-    steps: list[Callable[[], None]] = []
-    for index in range(frame.locator("#nodes > .node").count()):
-        steps.append(lambda index=index: frame.locator("#nodes > .node").nth(index).locator(".node-item").first.dispatch_event("click"))
-    for index in range(frame.locator("#nodes .node-argument").count()):
-        steps.append(lambda index=index: frame.locator("#nodes .node-argument").nth(index).dispatch_event("click"))
-    for index in range(frame.locator("#edge-paths-hit-test path").count()):
-        steps.append(lambda index=index: frame.locator("#edge-paths-hit-test path").nth(index).dispatch_event("click"))
-    for step in steps:
-        step()
-        frame.evaluate("document.querySelectorAll('#sidebar-content .sidebar-item-value-expander').forEach((item) => item.click())")
+            frame.locator("body.about").wait_for(state="attached")
+            frame.evaluate("document.body.click()")
+    clicked = ("#nodes > .node .node-item", "#nodes .node-argument", "#edge-paths-hit-test path", ".nbv-title-name")
+    expanders = (
+        "document.querySelectorAll('#sidebar-content .sidebar-item-value-expander').forEach((item) => item.click())"
+    )
+    for selector in clicked:
+        for index in range(frame.locator(selector).count()):
+            element = frame.locator(selector).nth(index)
+            if "nbv-toggle" not in (element.get_attribute("class") or ""):
+                element.dispatch_event("click")
+            frame.evaluate(expanders)
     shown.page.wait_for_timeout(300)
 
 
 def test_find_lists_and_selects(shown: Harness) -> None:
     menu(shown, "Find")
     shown.frame.locator("#search").fill("stem")
-    found = shown.do("select", lambda: shown.frame.locator(".sidebar-find-content li", has_text="stem").first.click())
+    found = shown.do("select", shown.frame.locator(".sidebar-find-content li", has_text="stem").first.click)
     assert found["id"] == 1
 
 
@@ -230,6 +248,8 @@ def test_hostile_names_are_shown_as_text_and_run_nothing(poisoned: Harness) -> N
     assert frame.evaluate("document.querySelectorAll('img, #sidebar-content script').length") == 0
     assert frame.evaluate("window.pwned") is None
     assert poisoned.page.evaluate("window.pwned") is None
-    longest = frame.evaluate("Math.max(...[...document.querySelectorAll('#origin text')].map((item) => item.textContent.length))")
+    longest = frame.evaluate(
+        "Math.max(...[...document.querySelectorAll('#origin text')].map((item) => item.textContent.length))"
+    )
     assert longest < 200
     assert [address for address in poisoned.network if not address.startswith(("file:", "blob:", "data:"))] == []

@@ -22,7 +22,14 @@ export function shareInput(window, post, view) {
             post({ type: 'focus', inside: value });
         }
     };
-    window.addEventListener('pointerdown', () => inside(true), true);
+    window.addEventListener('pointerdown', () => {
+        inside(true);
+        // Netron keeps the browser from moving the focus here, and keys would still go to the notebook.
+        if (!document.hasFocus()) {
+            window.focus();
+            focus.call(document.getElementById('target'), { preventScroll: true });
+        }
+    }, true);
     window.addEventListener('blur', () => inside(false));
     window.addEventListener('wheel', (event) => {
         if (!document.documentElement.classList.contains('nbv-inside') && !(event.target instanceof window.Element && event.target.closest('#sidebar, #menu'))) {

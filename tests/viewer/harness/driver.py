@@ -56,7 +56,9 @@ class Harness:
     def frame(self) -> Frame:
         return self.page.frames[1]
 
-    def show(self, recording: Recording, *, theme: str = "light", opened: Iterable[int] | None = None, **more: Any) -> dict[str, Any]:
+    def show(
+        self, recording: Recording, *, theme: str = "light", opened: Iterable[int] | None = None, **more: Any
+    ) -> dict[str, Any]:
         """Open a recording as the panel does, and wait until it is drawn."""
         data = encode(recording)
         ids = list(data["opened"] if opened is None else opened)
@@ -82,13 +84,17 @@ class Harness:
 
     def open(self, ids: Iterable[int], anchor: int | None = None) -> dict[str, Any]:
         """Change the opened set as the panel does, and wait until it is drawn."""
-        return self.do("drawn", lambda: self.page.evaluate("([ids, anchor]) => harness.open(ids, anchor)", [list(ids), anchor]))
+        return self.do(
+            "drawn", lambda: self.page.evaluate("([ids, anchor]) => harness.open(ids, anchor)", [list(ids), anchor])
+        )
 
     def do(self, answer: str, action: Callable[[], object]) -> dict[str, Any]:
         """Act, and wait for the next message of a type."""
         before = self.page.evaluate("type => harness.count(type)", answer)
         action()
-        self.page.wait_for_function("([type, before]) => harness.count(type) > before", arg=[answer, before], timeout=20000)
+        self.page.wait_for_function(
+            "([type, before]) => harness.count(type) > before", arg=[answer, before], timeout=20000
+        )
         found: dict[str, Any] = self.page.evaluate("type => harness.last(type)", answer)
         return found
 
@@ -103,7 +109,9 @@ class Harness:
 
     def drawn_edges(self) -> set[tuple[str, str]]:
         """Ends of each edge read from the drawn SVG."""
-        texts = self.frame.evaluate("[...document.querySelectorAll('#origin [data-edge]')].map(item => item.dataset.edge)")
+        texts = self.frame.evaluate(
+            "[...document.querySelectorAll('#origin [data-edge]')].map(item => item.dataset.edge)"
+        )
         assert len(texts) == len(set(texts))
         return {tuple(text.split(">")) for text in texts}
 

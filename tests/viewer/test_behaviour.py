@@ -1,0 +1,186 @@
+"""The page as a guest in the notebook: wheel, keys, focus, theme, policy, errors, files."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notebookviz.viewer.page import page_html
+from tests.graph import samples
+from tests.graph.expected import openable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.viewer.harness.driver import Harness
+
+pytestmark = pytest.mark.browser
+
+
+def background(harness: Harness) -> str:
+    return str(harness.frame.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+
+def test_theme_changes_at_run_time(harness: Harness) -> None:
+    harness.show(samples.residual(), theme="light")
+    assert background(harness) == "rgb(255, 255, 255)"
+    harness.send({"type": "theme", "theme": "dark"})
+    harness.page.wait_for_timeout(50)
+    assert background(harness) == "rgb(64, 64, 64)"
+    harness.send({"type": "theme", "theme": "light"})
+    harness.page.wait_for_timeout(50)
+    assert background(harness) == "rgb(255, 255, 255)"
+
+
+CONTRAST = """() => {
+    const number = (text) => text.match(/[\\d.]+/g).map(Number);
+    const linear = (c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    const light = (colour) => [0.2126, 0.7152, 0.0722].reduce((sum, w, i) => sum + w * linear(colour[i] / 255), 0);
+    const over = (top, under) => top.slice(0, 3).map((c, i) => c * top[3] + under[i] * (1 - top[3]));
+    const mix = (top, under) => (top.length < 4 ? top : over(top, under));
+    const page = number(getComputedStyle(document.body).backgroundColor);
+    const found = [];
+    const boxes = '.node-item, .node-argument-list, .nbv-title-name, .nbv-title-toggle';
+    for (const item of document.querySelectorAll(boxes)) {
+        const fill = getComputedStyle(item.querySelector('path')).fill;
+        for (const text of item.querySelectorAll('tspan, text')) {
+            if (!text.textContent.trim() || text.querySelector('tspan')) continue;
+            const back = mix(number(fill), page);
+            const [a, b] = [light(mix(number(getComputedStyle(text).fill), back)), light(back)];
+            const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+            if (ratio < 4.5) found.push(`${text.textContent}: ${ratio.toFixed(2)}`);
+        }
+    }
+    return found;
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_all_text_in_the_graph_has_contrast(harness: Harness, theme: str) -> None:
+    for recording in (samples.residual(), samples.failed()):
+        harness.show(recording, opened=openable(recording), theme=theme)
+        harness.page.mouse.move(2, 2)
+        assert harness.frame.evaluate(CONTRAST) == []
+
+
+def test_wheel_is_the_notebooks_until_the_graph_is_clicked(harness: Harness) -> None:
+    harness.show(samples.residual(6), opened=openable(samples.residual(6)))
+    top = "document.getElementById('target').scrollTop"
+    start = harness.frame.evaluate(top)
+    harness.page.mouse.move(300, 300)
+    harness.do("wheel", lambda: harness.page.mouse.wheel(0, 120))
+    assert harness.last("wheel")["dy"] == 120  # type: ignore[index]
+    assert harness.frame.evaluate(top) == start
+    assert harness.do("focus", lambda: harness.page.mouse.click(60, 300))["inside"] is True
+    harness.do("view", lambda: harness.page.mouse.wheel(0, 120))
+    assert harness.frame.evaluate(top) == start + 120
+    assert harness.page.evaluate("harness.count('wheel')") == 1
+    assert harness.do("focus", lambda: harness.page.keyboard.press("Escape"))["inside"] is False
+
+
+def test_keys_stay_in_the_page_and_two_of_them_go_to_the_panel(harness: Harness) -> None:
+    harness.show(samples.residual(), opened=[0])
+    harness.page.evaluate("window.keys = []; addEventListener('keydown', (event) => window.keys.push(event.key))")
+    harness.do("select", harness.frame.locator("[data-id='1'] .node-item").first.click)
+    for key in ("a", "b", "x", "d", "d", "0", "0", "Shift"):
+        harness.page.keyboard.press(key)
+    assert harness.page.evaluate("window.keys") == []
+    assert harness.last("select")["id"] == 1  # type: ignore[index]
+    assert harness.do("key", lambda: harness.page.keyboard.press("/"))["key"] == "/"
+    harness.frame.locator("#sidebar-closebutton").click()
+    assert harness.do("key", lambda: harness.page.keyboard.press("Escape"))["key"] == "Escape"
+
+
+def test_policy_forbids_requests_and_foreign_scripts(harness: Harness) -> None:
+    harness.show(samples.residual())
+    outcome = harness.frame.evaluate(
+        """async () => {
+            const done = [];
+            await fetch('data:text/plain,hello').then(() => done.push('fetch'), () => {});
+            const script = document.createElement('script');
+            script.textContent = 'window.ran = true';
+            document.body.append(script);
+            document.body.insertAdjacentHTML('beforeend', '<i onclick="window.ran = true">i</i>');
+            document.querySelector('body > i:last-child').click();
+            return [done, window.ran ?? null, window.origin];
+        }"""
+    )
+    assert outcome == [[], None, "null"]
+    assert all("Content Security Policy" in text for text in harness.console)
+    assert len(harness.console) >= 3
+    harness.console.clear()
+
+
+def test_reduced_motion_moves_nothing(make_harness: Callable[..., Harness]) -> None:
+    harness = make_harness(reduced_motion="reduce")
+    recording = samples.residual()
+    harness.show(recording, opened=[0])
+    harness.open(openable(recording))
+    first = harness.frame.evaluate(
+        "[...document.querySelectorAll('#nodes > .node')].map((item) => item.getAttribute('transform'))"
+    )
+    harness.page.wait_for_timeout(350)
+    assert first == harness.frame.evaluate(
+        "[...document.querySelectorAll('#nodes > .node')].map((item) => item.getAttribute('transform'))"
+    )
+
+
+def test_a_recording_of_another_format_gives_one_sentence(harness: Harness) -> None:
+    error = harness.do(
+        "error", lambda: harness.send({"type": "open", "kind": "structure", "recording": {"format": 99}})
+    )
+    assert error["what"] == "This recording was made by another version of notebookviz. Show the model again."
+    assert harness.frame.locator(".nbv-notice p").inner_text() == error["what"]
+
+
+def test_a_broken_module_gives_one_sentence(make_harness: Callable[..., Harness]) -> None:
+    html = re.sub(r'(id="modules" nonce="[^"]+">)[^<]*', r"\1AAAA", page_html())
+    harness = make_harness(html)
+    assert harness.started["type"] == "error"
+    assert harness.started["what"]
+    assert harness.frame.locator(".nbv-notice p").inner_text() == harness.started["what"]
+
+
+def test_opens_an_onnx_file_with_netrons_reader(harness: Harness) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    node = helper.make_node("Relu", ["x"], ["y"], name="act")
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "xy"]
+    model = helper.make_model(helper.make_graph([node], "graph", value[:1], value[1:]))
+    harness.file("tiny.onnx", model.SerializeToString())
+    assert harness.frame.locator("#nodes .node-item-type-activation", has_text="Relu").count() == 1
+    asked = dict(harness.asked)
+    assert asked["metadata"]["name"] == "onnx-metadata.json"
+    assert "Relu" in asked["metadata"]["types"]
+    assert onnx.__version__
+    harness.show(samples.residual(), opened=[0])
+    assert "Conv2d" in (harness.frame.locator("[data-id='1']").text_content() or "")
+
+
+def test_a_file_of_no_known_kind_gives_one_sentence(harness: Harness) -> None:
+    error = harness.file("notes.xyz", b"just some words", answer="error")
+    assert error["what"] == "Unsupported file content."
+    assert harness.frame.locator(".nbv-notice p").inner_text() == error["what"]
+
+
+def test_find_lights_hits(harness: Harness) -> None:
+    harness.show(samples.residual(), opened=[0])
+    harness.send({"type": "find", "ids": [1, 3], "current": 1})
+    harness.frame.locator("[data-id='1'].nbv-hit.nbv-current").wait_for()
+    assert harness.frame.locator(".nbv-hit").count() == 2
+
+
+def test_selecting_from_the_panel_is_no_echo(harness: Harness) -> None:
+    recording = samples.residual(6)
+    harness.show(recording, opened=openable(recording))
+    last = len(recording.nodes) - 2
+    harness.send({"type": "select", "id": last, "scroll": True, "sidebar": True})
+    harness.frame.locator(f"[data-id='{last}'].select").wait_for()
+    harness.frame.locator("#sidebar-title", has_text="Node Properties").wait_for()
+    harness.page.wait_for_timeout(700)
+    box = harness.frame.evaluate("id => document.querySelector(`[data-id='${id}']`).getBoundingClientRect().top", last)
+    assert 0 < box < 700
+    assert harness.last("select") is None

@@ -1,0 +1,99 @@
+"""The packer: what it joins runs, and what it does not know fails loudly."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from notebookviz.errors import ViewerError
+from notebookviz.viewer import netron, packer
+from notebookviz.viewer.page import page_html
+
+FILES = {
+    "entry": "import { two as deux, Three } from './second.js';\nimport { one } from './first.js';\n"
+    "export default [one, deux(), new Three().value];\n",
+    "second": "import { one } from './first.js';\nexport function two() { return one + 1; }\n"
+    "export class Three { value = hidden; }\nconst hidden = 3;\n",
+    "first": "export const one = 1;\nexport let zero = 0;\nexport async function later() {}\nconst hidden = 9;\n",
+}
+
+
+def test_joined_modules_run_and_share_nothing_by_accident() -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs node")
+    joined = packer.join_es_modules("entry", FILES.__getitem__)
+    address = f"data:text/javascript,${{encodeURIComponent({json.dumps(joined)})}}"
+    code = f"import(`{address}`).then((m) => console.log(JSON.stringify(m.default)))"
+    done = subprocess.run([node, "-e", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [1, 2, 3]
+    assert joined.count("_first = ") == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import one from './first.js';",
+        "import * as first from './first.js';",
+        "import './first.js';",
+        'import { one } from "./first.js";',
+        "import { one } from 'first';",
+        "export { one } from './first.js';",
+        "export * from './first.js';",
+        "export { one };",
+        "const x = await import('./first.js');",
+    ],
+)
+def test_other_forms_fail(line: str) -> None:
+    with pytest.raises(ViewerError, match=r"^entry\.js holds a line that the packer does not know: "):
+        packer.join_es_modules("entry", {**FILES, "entry": line}.__getitem__)
+
+
+def test_default_is_for_the_entry_only() -> None:
+    files = {"entry": "import { one } from './first.js';", "first": "export const one = 1;\nexport default one;"}
+    with pytest.raises(ViewerError, match=r"first\.js holds a line .* 'export default one;'"):
+        packer.join_es_modules("entry", files.__getitem__)
+
+
+def test_a_missing_export_fails() -> None:
+    files = {**FILES, "entry": "import { five } from './first.js';"}
+    with pytest.raises(ViewerError, match=r"entry\.js imports 'five', which first\.js does not export"):
+        packer.join_es_modules("entry", files.__getitem__)
+
+
+def test_a_circle_fails() -> None:
+    files = {
+        "a": "import { b } from './b.js';\nexport const a = 1;",
+        "b": "import { a } from './a.js';\nexport const b = 1;",
+    }
+    with pytest.raises(ViewerError, match="The modules a → b → a import each other in a circle"):
+        packer.join_es_modules("a", files.__getitem__)
+
+
+def test_the_bundle_holds_what_the_structure_view_needs_and_no_more() -> None:
+    bundle = json.loads(gzip.decompress(base64.b64decode(packer.pack_modules(packer.STRUCTURE_MODULES))))
+    assert sorted(bundle) == ["base", "grapher", "notebookviz-worker", "view", "zip"]
+    assert bundle["view"].encode() == netron.module_text("view")
+    assert "export " not in bundle["notebookviz-worker"].rsplit("class Layout", 1)[1]
+
+
+def test_a_changed_dagre_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(netron, "module_text", lambda _: b"export { layout };")
+    with pytest.raises(ViewerError, match="ends its dagre module in another way than expected"):
+        packer.worker_source()
+
+
+def test_the_page_is_whole_and_small() -> None:
+    html = page_html()
+    assert html is page_html()
+    assert len(html) < 330_000
+    assert "http://" not in html.replace("http://www.w3.org/", "").split("<script", 1)[0]
+    assert "javascript:" not in html.split('<script type="text/plain"', 1)[0]
+    for directive in ("default-src 'none'", "connect-src 'none'", "base-uri 'none'", "form-action 'none'"):
+        assert directive in html
+    assert "google-analytics" not in html
