@@ -1,0 +1,173 @@
+"""A browser without Jupyter: the panel saved, served, and as a widget with a made-up front end."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+import torch
+from chromium import ARGUMENTS, find_browser
+from torch import nn
+
+from notebookviz import api, assets
+from notebookviz.serving.protocol import answer
+
+# A front end that knows one widget: what anywidget gives to `render`, with Python at the other end of the comm.
+FRONT_END = """<!DOCTYPE html><html lang="en"><head><title>Front end</title>
+<script id="jupyter-config-data" type="application/json">{"baseUrl": "/"}</script></head>
+<body data-jp-theme-light="true"><main><div id="cell" style="width: 100%"></div></main></body></html>"""
+MOUNT = """async ({ traits, shared, source }) => {
+  const bytes = text => new DataView(Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer);
+  const heard = new Set();
+  const values = { ...traits, graph: bytes(traits.graph) };
+  const model = {
+    get: name => values[name], set: (name, value) => { values[name] = value; }, save_changes: () => {},
+    on: (name, listener) => heard.add(listener), off: (name, listener) => heard.delete(listener),
+    send: async message => {
+      const found = await window.askPython(JSON.stringify(message));
+      if (found) {
+        const { reply, buffers } = JSON.parse(found);
+        heard.forEach(listener => listener(reply, buffers.map(bytes)));
+      }
+    }
+  };
+  const assets = { comm_live: true, get: name => shared[name], on: () => {}, off: () => {} };
+  window.tell = (event, data) => heard.forEach(listener => listener({ event, data }, []));
+  window.model = model;
+  const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
+  const widget = (await import(url)).default;
+  window.dispose = await widget.render({ model, el: document.getElementById('cell'), assets });
+}"""
+
+
+class Block(nn.Module):
+    """A residual block."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.up = nn.Linear(width, 2 * width)
+        self.down = nn.Linear(2 * width, width)
+
+    def forward(self, x):
+        return x + self.down(torch.relu(self.up(x)))
+
+
+class Small(nn.Module):
+    """Two levels, one module that is called twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(6, 8)
+        self.blocks = nn.Sequential(Block(8), Block(8), nn.Sequential(Block(8), nn.Tanh()))
+        self.act = nn.GELU()
+
+    def forward(self, x):
+        return self.act(self.blocks(self.act(self.first(x))))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    path = find_browser()
+    if path is None:
+        pytest.fail("No Chromium was found. Run make test, which installs one, or set NOTEBOOKVIZ_BROWSER.")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS), headless=True)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def tab(browser):
+    """A tab of 1000 by 700 that fails the test on any error in its console."""
+    context = browser.new_context(viewport={"width": 1000, "height": 700}, color_scheme="light", accept_downloads=True)
+    page = context.new_page()
+    errors = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.errors = errors
+    yield page
+    context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return Small()
+
+
+@pytest.fixture
+def panel(model, monkeypatch):
+    """A panel shown outside a notebook: it is served, and no browser is opened."""
+    monkeypatch.setattr(api.webbrowser, "open", lambda _: False)
+    found = api.show(model, torch.zeros(2, 6))
+    yield found
+    found.close()
+
+
+def wait_until_drawn(page):
+    """Wait until the panel on a page has drawn its graph."""
+    page.locator(".root[data-drawn]").first.wait_for(timeout=20000)
+    return page
+
+
+@pytest.fixture
+def saved(tab, panel, tmp_path):
+    """The panel as a saved file, opened from disk."""
+    panel.save_html(tmp_path / "small.html")
+    panel.close()
+    tab.goto((tmp_path / "small.html").as_uri())
+    return wait_until_drawn(tab)
+
+
+@pytest.fixture
+def served(tab, panel):
+    """The panel in a plain browser."""
+    tab.goto(panel.url)
+    return wait_until_drawn(tab)
+
+
+def mount_widget(page, panel, *, port=None, width="100%"):
+    """Put the panel as a widget into a made-up front end at http://127.0.0.1, with its comm answered by Python."""
+    page.asked = []
+    page.deaf = False
+
+    def ask(text):
+        request = json.loads(text)
+        page.asked.append(request["method"])
+        found = None if page.deaf else answer(panel.methods, request)
+        if found is None:
+            return None
+        reply, buffers = found
+        return json.dumps({"reply": reply, "buffers": [base64.b64encode(item).decode() for item in buffers]})
+
+    page.route("http://127.0.0.1:1/", lambda route: route.fulfill(body=FRONT_END, content_type="text/html"))
+    page.expose_function("askPython", ask)
+    page.goto("http://127.0.0.1:1/")
+    page.evaluate("width => { document.getElementById('cell').style.width = width; }", width)
+    shared = assets.assets()
+    traits = {
+        "subject": panel.subject,
+        "graph": base64.b64encode(panel.graph).decode(),
+        "state": panel.state,
+        "served": {**panel.served, **({"port": port} if port else {})},
+        "status": panel.status,
+        "height": 500,
+    }
+    page.evaluate(
+        MOUNT, {"traits": traits, "shared": {"page": shared.page, "style": shared.style}, "source": shared.source}
+    )
+    return wait_until_drawn(page)
+
+
+@pytest.fixture
+def drawn():
+    return wait_until_drawn
+
+
+@pytest.fixture
+def mount():
+    return mount_widget

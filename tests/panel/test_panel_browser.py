@@ -1,0 +1,474 @@
+"""The panel in a real browser without Jupyter: saved, served, and over the comm."""
+
+import re
+import socket
+import time
+
+import numpy as np
+import pytest
+import torch
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+from torch import nn
+
+from notebookviz import api
+
+pytestmark = pytest.mark.browser
+
+
+def rows(page):
+    return page.locator(".body .row .text").all_inner_texts()
+
+
+def row(page, name):
+    return page.locator(".body .row", has=page.locator(f'.text:text-is("{name}")')).first
+
+
+def frame(page):
+    return page.frame_locator("iframe.netron")
+
+
+def status(page):
+    return page.locator(".status .text")
+
+
+def wait(condition, what, seconds=15):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"Waited until {what}."
+        time.sleep(0.05)
+
+
+def closed_port():
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return found.getsockname()[1]
+
+
+# Saved.
+
+
+def test_a_saved_page_opens_closes_and_finds_without_any_request(tab, panel, tmp_path, drawn):
+    panel.save_html(tmp_path / "small.html")
+    requests = []
+    tab.on("request", lambda request: requests.append(request.url))
+    tab.context.set_offline(True)
+    tab.goto((tmp_path / "small.html").as_uri())
+    drawn(tab)
+    before = len(rows(tab))
+    row(tab, "blocks").locator(".twist").click()
+    expect(frame(tab).locator(".cluster")).to_have_count(0)
+    assert len(rows(tab)) < before
+    tab.get_by_role("searchbox", name="Find").fill("tanh")
+    tab.keyboard.press("Enter")
+    expect(tab.locator(".count")).to_have_text(re.compile(r"1/\d"))
+    expect(tab.locator(".path [aria-current]")).to_have_text(re.compile("1|F.tanh|tanh", re.IGNORECASE))
+    assert [url for url in requests if not url.startswith(("file:", "blob:", "data:", "about:"))] == []
+
+
+def test_what_cannot_work_is_absent_in_a_saved_page(saved):
+    assert saved.get_by_role("button", name="ONNX", exact=True).count() == 0
+    assert saved.get_by_role("button", name="Save", exact=True).count() == 0
+    assert saved.get_by_role("button", name=re.compile("edit")).count() == 0
+    expect(status(saved)).to_have_text(re.compile("Saved view: values are not in this page"))
+
+
+def test_a_saved_page_holds_the_licence_and_is_small(panel, tmp_path):
+    panel.save_html(tmp_path / "a.html")
+    text = (tmp_path / "a.html").read_text()
+    assert "copyright (c) Lutz Roeder" in text
+    assert "Permission is hereby granted, free of charge" in text
+    assert len(text) < 400_000
+    assert panel.served["token"] not in text
+
+
+def test_hostile_names_are_text(tab, tmp_path, drawn):
+    class Evil(nn.Module):
+        def forward(self, x):
+            return x.relu()
+
+    name = "</script><img src=x onerror=alert(1)>"
+    Evil.__name__ = name
+    dialogs = []
+    tab.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    panel = api.show(nn.Sequential(Evil()), torch.zeros(1), browser=False)
+    panel.save_html(tmp_path / "evil.html")
+    panel.close()
+    tab.goto((tmp_path / "evil.html").as_uri())
+    drawn(tab)
+    assert row(tab, "0").count() == 1
+    tab.get_by_role("searchbox", name="Find").fill("onerror")
+    tab.keyboard.press("Enter")
+    expect(tab.locator(".count")).to_have_text("1/1")
+    assert tab.locator("img").count() == 0
+    assert dialogs == []
+
+
+# Table.
+
+
+def test_the_table_is_a_treegrid_for_the_keyboard(saved):
+    grid = saved.get_by_role("treegrid", name="Modules")
+    grid.focus()
+    saved.keyboard.press("Home")
+    saved.keyboard.press("ArrowDown")
+    active = saved.locator(".row.active")
+    expect(active).to_have_attribute("aria-level", "2")
+    assert grid.get_attribute("aria-activedescendant") == active.get_attribute("id")
+    saved.keyboard.press("End")
+    expect(active.locator(".text")).to_have_text(rows(saved)[-1])
+    saved.keyboard.press("Home")
+    expect(active).to_have_attribute("aria-level", "1")
+    while active.locator(".text").inner_text() != "blocks":
+        saved.keyboard.press("ArrowDown")
+    shown = len(rows(saved))
+    saved.keyboard.press("ArrowLeft")
+    expect(active).to_have_attribute("aria-expanded", "false")
+    assert len(rows(saved)) < shown
+    saved.keyboard.press("ArrowRight")
+    expect(active).to_have_attribute("aria-expanded", "true")
+    assert len(rows(saved)) == shown
+    saved.keyboard.press("/")
+    expect(saved.get_by_role("searchbox", name="Find")).to_be_focused()
+
+
+def test_a_row_selects_its_node_and_a_node_its_row(saved):
+    row(saved, "first").click()
+    expect(saved.locator(".row.selected .text")).to_have_text("first")
+    expect(frame(saved).locator("g.node.select")).to_have_count(1)
+    node = frame(saved).locator("g.node[data-id]").last
+    number = node.get_attribute("data-id")
+    node.locator("path").first.click()
+    wait(lambda: saved.locator(f".row.selected[id$='-{number}'], .row.near").count() == 1, "the row is selected")
+
+
+def test_sorting_turns_and_ends(saved):
+    header = saved.get_by_role("columnheader", name="params")
+    header.get_by_role("button").click()
+    expect(header).to_have_attribute("aria-sort", "descending")
+    assert rows(saved)[1] == "blocks"
+    header.get_by_role("button").click()
+    expect(header).to_have_attribute("aria-sort", "ascending")
+    assert rows(saved)[-1] != "first"
+    header.get_by_role("button").click()
+    expect(header).to_have_attribute("aria-sort", "none")
+    assert rows(saved)[1] == "first"
+
+
+def test_the_filter_keeps_what_encloses_a_match_and_says_when_there_is_none(saved):
+    field = saved.get_by_role("searchbox", name="Filter modules")
+    field.fill("tanh")
+    assert rows(saved) == ["Small", "blocks", "2", "1"]
+    field.fill("nothing of that kind")
+    expect(saved.locator(".empty")).to_have_text("No module matches “nothing of that kind”.")
+    field.press("Escape")
+    assert "first" in rows(saved)
+
+
+def test_the_totals_stand_below(saved, model):
+    total = sum(parameter.numel() for parameter in model.parameters())
+    cells = saved.locator(".foot .cell")
+    titles = [cells.nth(index).get_attribute("title") for index in range(cells.count())]
+    assert f"{total:,}" in titles
+
+
+def test_columns_suit_the_width(saved):
+    counts = []
+    for width in (500, 1000, 1600, 2400):
+        saved.set_viewport_size({"width": width, "height": 700})
+        if width == 500:
+            saved.get_by_role("button", name="Table", exact=True).click()
+        saved.wait_for_timeout(200)
+        counts.append(saved.get_by_role("columnheader").count())
+        box = saved.locator(".grid").evaluate("grid => [grid.scrollWidth, grid.clientWidth]")
+        assert box[0] <= box[1]
+    assert counts[1] < counts[2] < counts[3] == 8
+
+
+def test_ten_thousand_rows_are_quick(tab, tmp_path, drawn):
+    inner = nn.Sequential(*[nn.Identity() for _ in range(100)])
+    panel = api.show(nn.Sequential(*[nn.Sequential(*inner) for _ in range(100)]), torch.zeros(1), browser=False)
+    assert len(panel.recording.nodes) > 10_000
+    panel.save_html(tmp_path / "big.html")
+    panel.close()
+    tab.goto((tmp_path / "big.html").as_uri())
+    drawn(tab)
+    assert tab.locator(".body .row").count() < 100
+    grid = tab.get_by_role("treegrid", name="Modules")
+    seconds = tab.evaluate(
+        """async () => {
+          const field = document.querySelector('.notebookviz').shadowRoot.querySelector('.filter');
+          const began = performance.now();
+          field.value = 'identity';
+          field.dispatchEvent(new Event('input'));
+          await new Promise(requestAnimationFrame);
+          return (performance.now() - began) / 1000;
+        }"""
+    )
+    assert int(grid.get_attribute("aria-rowcount")) > 10_000
+    assert seconds < 1
+    grid.focus()
+    tab.keyboard.press("End")
+    expect(tab.locator(".row.active")).to_be_visible()
+
+
+# Widths, themes, help for those who need it.
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 700, 1100])
+def test_axe_finds_nothing_serious(tab, panel, theme, width, drawn):
+    tab.emulate_media(color_scheme=theme)
+    tab.set_viewport_size({"width": width, "height": 700})
+    tab.goto(panel.url)
+    drawn(tab)
+    if width < 720:
+        tab.get_by_role("button", name="Table", exact=True).click()
+    row(tab, "first").click()
+    tab.get_by_role("searchbox", name="Find").fill("linear")
+    found = Axe().run(tab, context={"exclude": [["iframe"]]}).response["violations"]
+    serious = [item for item in found if item["impact"] in {"serious", "critical"}]
+    assert [(item["id"], item["nodes"][0]["html"], item["nodes"][0]["failureSummary"]) for item in serious] == []
+
+
+def test_below_720_the_table_is_a_tab_and_below_480_labels_go(served):
+    served.set_viewport_size({"width": 700, "height": 600})
+    expect(served.locator(".modules")).to_be_hidden()
+    served.get_by_role("button", name="Table", exact=True).click()
+    expect(served.locator(".modules")).to_be_visible()
+    expect(served.locator(".stage")).to_be_hidden()
+    served.set_viewport_size({"width": 400, "height": 600})
+    assert served.locator(".root").evaluate("root => root.scrollWidth <= root.clientWidth")
+    label = served.get_by_role("button", name="Full screen").locator(".label")
+    assert label.evaluate("label => label.getBoundingClientRect().width") <= 1
+
+
+def test_the_theme_follows_jupyterlab_while_it_stands(tab, panel, mount):
+    mount(tab, panel)
+    root = tab.locator(".root")
+    expect(root).to_have_attribute("data-theme", "light")
+    tab.evaluate("document.body.setAttribute('data-jp-theme-light', 'false')")
+    expect(root).to_have_attribute("data-theme", "dark")
+
+
+def test_the_splitter_and_the_edge_move_by_mouse_and_keyboard(tab, panel, mount):
+    mount(tab, panel)
+    line = tab.get_by_role("separator", name="Width of the module table")
+    before = tab.locator(".modules").bounding_box()["width"]
+    line.focus()
+    tab.keyboard.press("ArrowRight")
+    assert tab.locator(".modules").bounding_box()["width"] > before
+    box = line.bounding_box()
+    tab.mouse.move(box["x"], box["y"] + 100)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 100, box["y"] + 100, steps=4)
+    tab.mouse.up()
+    assert tab.locator(".modules").bounding_box()["width"] > before + 90
+    edge = tab.get_by_role("separator", name="Height of the panel")
+    edge.focus()
+    tab.keyboard.press("ArrowDown")
+    assert tab.locator(".root").bounding_box()["height"] == 520
+    wait(lambda: panel.state.get("height") == 520, "the height is kept")
+
+
+def test_full_screen_and_back(served):
+    served.get_by_role("button", name="Full screen").click()
+    leave = served.get_by_role("button", name="Leave full screen")
+    leave.wait_for()
+    served.keyboard.press("Escape")
+    leave.click() if leave.count() else None
+    served.get_by_role("button", name="Full screen", exact=True).wait_for()
+
+
+def test_no_key_leaves_the_panel_and_no_focus_is_taken(tab, panel, mount):
+    mount(tab, panel)
+    assert tab.evaluate("document.activeElement === document.body")
+    tab.evaluate(
+        """() => {
+          window.heard = [];
+          for (const name of ['keydown', 'keyup', 'keypress']) {
+            document.addEventListener(name, event => window.heard.push(event.key));
+          }
+        }"""
+    )
+    tab.get_by_role("treegrid", name="Modules").focus()
+    for key in ["a", "b", "x", "d", "d", "0", "0", "Enter", "ArrowDown"]:
+        tab.keyboard.press(key)
+    assert tab.evaluate("window.heard") == []
+    assert tab.evaluate("Boolean(document.activeElement.closest('[data-lm-suppress-shortcuts]'))")
+
+
+# Routes.
+
+
+def test_the_served_page_says_nothing_and_reads_todays_weights(served, panel, model):
+    assert served.locator(".root").get_attribute("data-route") == "socket"
+    first = panel.methods["tensor"]({"name": "first.weight"})
+    with torch.no_grad():
+        model.first.weight += 1
+    second = panel.methods["tensor"]({"name": "first.weight"})
+    change = np.frombuffer(second.buffers[0], "<f4") - np.frombuffer(first.buffers[0], "<f4")
+    assert change == pytest.approx(1, abs=1e-5)
+
+
+def test_python_and_the_page_share_one_selection(served, panel):
+    row(served, "first").click()
+    wait(lambda: panel.selected is not None, "Python knows of the click")
+    assert isinstance(panel.selected, nn.Linear)
+    panel.select("blocks.1.down")
+    expect(served.locator(".row.selected .text")).to_have_text("down")
+    expect(served.locator(".path .step")).to_have_text(["Small", "blocks", "1", "down"])
+    panel.collapse("blocks")
+    wait(lambda: "down" not in rows(served), "the row is gone")
+
+
+def test_a_page_loaded_again_is_as_it_was(served, panel, drawn):
+    row(served, "blocks").locator(".twist").click()
+    row(served, "act").click()
+    wait(lambda: panel.state.get("selected") is not None and len(panel.state["opened"]) < 5, "the state is kept")
+    time.sleep(0.4)
+    before = rows(served)
+    served.reload()
+    drawn(served)
+    assert rows(served) == before
+    expect(served.locator(".row.selected .text").first).to_have_text("act")
+
+
+def test_the_widget_takes_the_loopback_port_and_leaves_the_comm_alone(tab, panel, mount):
+    mount(tab, panel)
+    expect(tab.locator(".root")).to_have_attribute("data-route", "socket")
+    assert set(tab.asked) <= {"views"}
+
+
+def test_where_the_port_is_blocked_the_comm_takes_over(tab, panel, mount):
+    mount(tab, panel, port=closed_port())
+    expect(tab.locator(".root")).to_have_attribute("data-route", "comm", timeout=10000)
+    row(tab, "first").click()
+    wait(lambda: panel.selected is not None, "the click arrived over the comm")
+    assert "state" in tab.asked
+    tab.evaluate("window.tell('notice', { text: 'The model has changed.', action: 'refresh' })")
+    expect(status(tab)).to_have_text("The model has changed.")
+    tab.get_by_role("button", name="Refresh").click()
+    wait(lambda: "refresh" in tab.asked, "Refresh was asked")
+    tab.errors.clear()  # the browser itself reports the refused connection
+
+
+def test_a_port_with_another_server_behind_it_does_not_count(tab, panel, mount):
+    other = api.server().__class__()
+    other.add(panel.served["id"], panel)
+    try:
+        mount(tab, panel, port=other.port)
+        expect(tab.locator(".root")).to_have_attribute("data-route", "comm", timeout=10000)
+    finally:
+        other.stop()
+        tab.errors.clear()
+
+
+def test_a_dropped_socket_comes_back_and_what_was_asked_meanwhile_is_answered(tab, panel, mount):
+    mount(tab, panel)
+    expect(tab.locator(".root")).to_have_attribute("data-route", "socket")
+    server = api.server()
+    server._call(server._close, panel.served["id"])
+    row(tab, "first").click()
+    wait(lambda: panel.selected is not None, "the click arrived")
+    expect(tab.locator(".root")).to_have_attribute("data-route", "socket", timeout=10000)
+
+
+def test_a_busy_kernel_is_named_where_only_the_comm_is_left(tab, panel, mount):
+    mount(tab, panel, port=closed_port())
+    expect(tab.locator(".root")).to_have_attribute("data-route", "comm", timeout=10000)
+    tab.deaf = True
+    tab.get_by_role("button", name="Look at the model again").click()
+    expect(status(tab)).to_have_text(re.compile("Waiting for the kernel"), timeout=10000)
+    tab.errors.clear()
+
+
+def test_a_view_that_is_removed_says_so(tab, panel, mount):
+    mount(tab, panel)
+    assert tab.asked == ["views"]
+    tab.evaluate("window.dispose()")
+    wait(lambda: tab.asked == ["views", "views"], "the second message came")
+    assert tab.locator(".root").count() == 0
+
+
+# Refresh, input, export, files.
+
+
+def test_another_input_size_is_traced_and_a_wrong_one_explained(served, panel):
+    edit = served.get_by_role("button", name=re.compile("edit"))
+    edit.click()
+    field = served.get_by_role("textbox", name=re.compile("Input size"))
+    field.fill("what")
+    field.press("Enter")
+    expect(served.locator(".said")).to_have_text("“what” is no size. Write it like 1×3×224×224.")
+    field.fill("5x6")
+    field.press("Enter")
+    expect(served.locator(".fact.input")).to_have_text(re.compile("5×6"))
+    assert panel.recording.input_text.startswith("5×6")
+
+
+def test_a_failed_forward_pass_speaks_in_the_status_line(tab, tmp_path, drawn):
+    panel = api.show(nn.Sequential(nn.Linear(4, 8), nn.Sequential(nn.Linear(9, 2))), torch.zeros(1, 4), browser=False)
+    tab.goto(panel.url)
+    drawn(tab)
+    expect(status(tab)).to_have_text(re.compile(r"The forward pass failed in 1\.0"))
+    tab.get_by_role("button", name="Show", exact=True).click()
+    expect(tab.locator(".path")).to_contain_text("1")
+    panel.close()
+
+
+def test_the_html_page_is_downloaded(served, tmp_path):
+    served.get_by_role("button", name="Save", exact=True).click()
+    with served.expect_download() as download:
+        served.get_by_role("menuitem", name="HTML page").click()
+    assert download.value.suggested_filename == "Small.html"
+    download.value.save_as(tmp_path / "b.html")
+    assert (tmp_path / "b.html").read_text().startswith("<!DOCTYPE html>")
+
+
+@pytest.mark.slow
+def test_the_onnx_view_exports_follows_and_draws(served, panel):
+    served.get_by_role("button", name="ONNX", exact=True).click()
+    expect(served.locator(".cover .title")).to_have_text("Not exported yet.")
+    served.locator(".cover").get_by_role("button", name="Export").click()
+    served.locator(".status").get_by_role("button", name="Cancel").wait_for()
+    expect(frame(served).locator("text=Gemm").first).to_be_visible(timeout=120000)
+    expect(status(served)).to_have_text(re.compile(r"Exported by torch\.export in .* nodes, opset"))
+    served.get_by_role("button", name="Structure", exact=True).click()
+    expect(frame(served).locator("g.node[data-id]").first).to_be_visible()
+
+
+@pytest.mark.slow
+def test_an_export_that_fails_says_why_and_has_a_report(tab, drawn):
+    class Loops(nn.Module):
+        def forward(self, x):
+            return torch.linalg.eig(x)[0].abs()
+
+    panel = api.show(Loops(), torch.eye(3), browser=False)
+    tab.goto(panel.url)
+    drawn(tab)
+    tab.get_by_role("button", name="Export").click()
+    report = tab.locator(".cover").get_by_role("button", name="Report")
+    report.wait_for(timeout=120000)
+    report.click()
+    expect(tab.locator(".report pre")).to_contain_text("eig")
+    tab.keyboard.press("Escape")
+    expect(tab.locator(".report")).to_have_count(0)
+    panel.close()
+
+
+def test_a_file_is_opened_and_saved(tab, tmp_path, drawn):
+    import onnx
+    from onnx import TensorProto, helper
+
+    node = helper.make_node("Relu", ["x"], ["y"])
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
+    onnx.save(helper.make_model(helper.make_graph([node], "tiny", value[:1], value[1:])), tmp_path / "tiny.onnx")
+    panel = api.open_file(tmp_path / "tiny.onnx", browser=True)
+    tab.goto(panel.url)
+    drawn(tab)
+    expect(frame(tab).locator("text=Relu").first).to_be_visible()
+    panel.save_html(tmp_path / "tiny.html")
+    panel.close()
+    tab.goto((tmp_path / "tiny.html").as_uri())
+    drawn(tab)
+    expect(frame(tab).locator("text=Relu").first).to_be_visible()
