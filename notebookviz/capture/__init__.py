@@ -122,9 +122,7 @@ class _Session:
             if other.draft.error is None or other.draft.finished() > attempt.draft.finished():
                 attempt = other
         if attempt.draft.assumed:
-            attempt.header.notes.append(
-                f"{attempt.draft.assumed:,} results depend on data and were assumed; the operators are marked."
-            )
+            attempt.header.notes.append(_assumed(attempt.draft.assumed))
         return attempt
 
     def _once(self, call: arguments.Call, text: str, *, truth: bool) -> _Attempt:
@@ -145,6 +143,11 @@ class _Session:
         header = build.Header(mode=self.mode, tensors="none")
         header.notes.append(reason)
         return _Attempt(tracer.draft, skeleton, header)
+
+
+def _assumed(count: int) -> str:
+    what = "1 result depends on data and was" if count == 1 else f"{count:,} results depend on data and were"
+    return f"{what} assumed; marked in the graph."
 
 
 def _lacks_forward(model: nn.Module) -> bool:

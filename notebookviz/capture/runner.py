@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 STACK_BYTES = 64 * 2**20
 GRACE_SECONDS = 1.0
+SLICE_SECONDS = 0.1
+"""Waits are cut in slices: on some systems a longer one can't be interrupted."""
 
 
 def run(tracer: Tracer, args: tuple[Any, ...], kwargs: dict[str, Any], seconds: float) -> str:
@@ -53,7 +55,9 @@ def run(tracer: Tracer, args: tuple[Any, ...], kwargs: dict[str, Any], seconds: 
     with undisturbed(worker):
         worker.start()
         try:
-            if worker.done.wait(seconds):
+            while not worker.done.wait(SLICE_SECONDS) and perf_counter() < tracer.deadline:
+                pass
+            if worker.done.is_set():
                 ended = "timeout" if isinstance(tracer.draft.error, Stopped) else ""
             else:
                 ended = "timeout"

@@ -10,11 +10,11 @@ import sys
 from collections import OrderedDict, defaultdict, deque
 from functools import partial
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, UnsupportedFakeTensorException
 
 from notebookviz.capture import naming
 from notebookviz.errors import InputError
@@ -332,7 +332,10 @@ def _fake(fake: FakeTensorMode, tensor: torch.Tensor) -> torch.Tensor:
         return copy  # type: ignore[no-any-return, unused-ignore]
     if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
         return tensor
-    return fake.from_tensor(tensor)  # type: ignore[no-any-return, no-untyped-call, unused-ignore]
+    try:
+        return cast("torch.Tensor", fake.from_tensor(tensor))
+    except UnsupportedFakeTensorException:
+        return tensor
 
 
 def _of_library(hook: Any) -> bool:  # noqa: ANN401

@@ -26,7 +26,7 @@ TORCHVISION = (
 TRANSFORMERS = ("gpt2", "bert", "vit", "llama")
 
 
-def build(name):
+def build(name, **settings):
     """A model with small random weights, in eval mode, and the keyword arguments of a real run."""
     torch.manual_seed(0)
     if name in TRANSFORMERS:
@@ -35,7 +35,7 @@ def build(name):
     import torchvision
 
     extra = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    model = torchvision.models.get_model(name, weights=None, **extra).eval()
+    model = torchvision.models.get_model(name, weights=None, **extra, **settings).eval()
     side = 299 if name == "inception_v3" else 224
     return model, (torch.rand(1, 3, side, side),), {}
 

@@ -1,0 +1,91 @@
+"""Multiply-adds: torchvision's published figures, and sums that can be done by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+
+from notebookviz.capture import capture
+
+PUBLISHED = (
+    "alexnet",
+    "convnext_tiny",
+    "densenet121",
+    "efficientnet_b0",
+    "googlenet",
+    "inception_v3",
+    "mnasnet0_5",
+    "mobilenet_v3_small",
+    "regnet_y_400mf",
+    "resnet18",
+    "resnet50",
+    "squeezenet1_1",
+    "swin_t",
+    "vgg11",
+    "vit_b_16",
+    "mvit_v2_s",
+    "lraspp_mobilenet_v3_large",
+    "raft_small",
+    "ssdlite320_mobilenet_v3_large",
+)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_within_one_percent_of_the_published_figure(name):
+    import torchvision
+
+    published = torchvision.models.get_model_weights(name).DEFAULT.meta["_ops"]
+    extra = {"weights_backbone": None} if name.startswith(("lraspp", "ssdlite")) else {}
+    extra |= {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    with torch.device("cpu" if name.startswith(("ssdlite", "regnet")) else "meta"):
+        model = torchvision.models.get_model(name, weights=None, **extra)
+    recording = capture(model)
+    assert recording.failure is None
+    assert recording.root.macs / 1e9 == pytest.approx(published, rel=0.01)
+
+
+class Calls(nn.Module):
+    def __init__(self, body):
+        super().__init__()
+        self.body = body
+
+    def forward(self, *xs):
+        return self.body(*xs)
+
+
+@pytest.mark.parametrize(
+    ("body", "shapes", "macs"),
+    [
+        (torch.mm, [(2, 3), (3, 5)], 30),
+        (torch.mv, [(2, 3), (3,)], 6),
+        (torch.bmm, [(7, 2, 3), (7, 3, 5)], 210),
+        (torch.addmm, [(2, 5), (2, 3), (3, 5)], 30),
+        (torch.baddbmm, [(7, 2, 5), (7, 2, 3), (7, 3, 5)], 210),
+        (lambda x, y: torch.einsum("bij,bjk->bik", x, y), [(7, 2, 3), (7, 3, 5)], 210),
+        (F.conv2d, [(1, 4, 8, 8), (6, 4, 3, 3)], 6 * 6 * 6 * 4 * 9),
+        (lambda x, w: F.conv2d(x, w, groups=4), [(1, 4, 8, 8), (4, 1, 3, 3)], 4 * 6 * 6 * 9),
+        (F.conv_transpose2d, [(1, 4, 8, 8), (4, 6, 3, 3)], 4 * 8 * 8 * 6 * 9),
+        (F.scaled_dot_product_attention, [(1, 2, 5, 8), (1, 2, 7, 8), (1, 2, 7, 8)], 2 * 5 * 7 * 16),
+        (F.softmax, [(2, 3)], 0),
+    ],
+)
+def test_by_hand(body, shapes, macs):
+    recording = capture(Calls(body), tuple(torch.zeros(shape) for shape in shapes))
+    assert recording.failure is None
+    assert recording.root.macs == macs
+
+
+def test_a_module_counts_all_that_it_calls():
+    recording = capture(nn.Sequential(nn.Linear(4, 8), nn.Sequential(nn.Linear(8, 2), nn.ReLU())))
+    macs = {node.path: node.macs for node in recording.nodes if node.kind == "module"}
+    assert macs == {"": 48, "0": 32, "1": 16, "1.0": 16, "1.1": 0}
+
+
+def test_attention_is_counted_in_both_modes():
+    layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    x = torch.zeros(1, 5, 16)
+    projections, attention, feed = 5 * 16 * 48 + 5 * 16 * 16, 2 * 5 * 5 * 16, 2 * 5 * 16 * 32
+    for mode in ("eval", "train"):
+        assert capture(layer, (x,), mode=mode).root.macs == projections + attention + feed
