@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from notebookviz.onnx_export.exporter import export, needs_weights_bytes
     from notebookviz.onnx_export.process import ExportCancelledError
     from notebookviz.onnx_export.records import STAGES, Comparison, Difference, OnnxExport, SavedOnnx
-    from notebookviz.onnx_export.saving import compare, external_bytes, save
+    from notebookviz.onnx_export.saving import check, compare, external_bytes, save
 
 __all__ = [
     "STAGES",
@@ -21,6 +21,7 @@ __all__ = [
     "ExportCancelledError",
     "OnnxExport",
     "SavedOnnx",
+    "check",
     "compare",
     "export",
     "external_bytes",
@@ -31,7 +32,7 @@ _HOMES = {
     "exporter": ("export", "needs_weights_bytes"),
     "process": ("ExportCancelledError",),
     "records": ("STAGES", "Comparison", "Difference", "OnnxExport", "SavedOnnx"),
-    "saving": ("compare", "external_bytes", "save"),
+    "saving": ("check", "compare", "external_bytes", "save"),
 }
 
 

@@ -56,6 +56,7 @@ class Missing:
         raise CarryError(object.__getattribute__(self, "_missing"))
 
     def __call__(self, *_args: object, **_kwargs: object) -> Any:  # noqa: ANN401
+        """Raise :class:`CarryError`."""
         raise CarryError(object.__getattribute__(self, "_missing"))
 
     __iter__ = __next__ = __getitem__ = __contains__ = __enter__ = __exit__ = __call__
@@ -77,22 +78,22 @@ class Parcel:
         model = unwrapped(model)
         names: dict[int, str] = {}
         registered: set[int] = set()
-        for name, tensor, is_registered in live_tensors(model):
-            names.setdefault(id(tensor), name)
-            if is_registered:
-                registered.add(id(tensor))
         buffer = io.BytesIO()
-        packer = _Packer(buffer, names, registered)
         try:
+            for name, tensor, is_registered in live_tensors(model):
+                names.setdefault(id(tensor), name)
+                if is_registered:
+                    registered.add(id(tensor))
+            packer = _Packer(buffer, names, registered)
             packer.dump((model, extra))
-        except (
-            pickle.PicklingError,
-            TypeError,
-            ValueError,
-            AttributeError,
-            RuntimeError,
-            NotImplementedError,
-        ) as error:
+        except ExportError:
+            raise
+        except RecursionError as error:
+            raise ExportError(
+                f"{type(model).__name__} is nested too deeply to be copied into the export process.",
+                hint="Put its modules into one Sequential instead of one inside the other.",
+            ) from error
+        except Exception as error:
             raise ExportError(
                 f"{type(model).__name__} can't be copied into the export process: {error}",
                 hint="Remove what can't be pickled from the model, or define its class in a file.",

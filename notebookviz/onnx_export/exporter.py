@@ -145,7 +145,11 @@ def _second(  # noqa: PLR0913, PLR0917 - one step of export(), with all that it 
 ) -> tuple[dict[str, Any], list[bytes]]:
     needed = needs_weights_bytes(model)
     if needed > ASK_ABOVE and not (confirm is not None and confirm(needed)):
-        raise readable(first, f" The TorchScript exporter was not tried: it needs {needed / 1e9:.1f} GB of memory.")
+        raise readable(
+            first,
+            f" The TorchScript exporter was not tried: it needs {needed / 1e9:.1f} GB of memory. "
+            "Allow it with confirm=lambda size: True.",
+        )
     if any(spec.name and spec.offset < 0 for spec in parcel.specs) and _is_weightless(model):
         raise readable(first, " The TorchScript exporter needs weights, and these are on the meta device.")
     stages.enter("writing")

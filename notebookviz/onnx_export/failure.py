@@ -8,10 +8,10 @@ import sysconfig
 import traceback
 from typing import Any
 
-NEXT = "Open the report for all of it; the structure view is not concerned."
+NEXT = "The full report says more; the structure view works all the same."
 DECIDES = (
     "forward decides on the values of a tensor, which a graph can't do",
-    "Use torch.where or torch.cond for it; the TorchScript exporter keeps the way that the example input takes.",
+    "Use torch.where or torch.cond for it.",
 )
 
 

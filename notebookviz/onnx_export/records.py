@@ -65,6 +65,35 @@ class Comparison:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
 
+    @classmethod
+    def of(cls, rows: tuple[Difference, ...], notes: tuple[str, ...] = (), seconds: float = 0.0) -> Comparison:
+        """Sum up the differences.
+
+        Args:
+            rows: One for each input and output.
+            notes: What was not covered.
+            seconds: How long it took.
+
+        Example:
+            >>> Comparison.of((Difference("new input", "y", 0.5, 0.25, 1e-3),)).sentence
+            "WRONG: not what PyTorch computes. Output 'y' on a new input: differs by up to 0.5 (0.25 relative)."
+        """
+        absolute = max((row.absolute for row in rows), default=0.0)
+        relative = max((row.relative for row in rows), default=0.0)
+        wrong = [row for row in rows if not row.agrees]
+        if wrong:
+            worst = max(wrong, key=lambda row: (bool(row.text), row.relative))
+            what = worst.text or f"differs by up to {worst.absolute:.2g} ({worst.relative:.2g} relative)"
+            output = f"Output {worst.output!r}" if worst.output else "The output"
+            sentence = f"WRONG: not what PyTorch computes. {output} on a {worst.trial}: {what}."
+            return cls("wrong", sentence, absolute, relative, rows, notes, seconds)
+        trials = list(dict.fromkeys(row.trial for row in rows))
+        sentence = (
+            f"Agrees with PyTorch on {len(trials)} inputs ({', '.join(trials)}): "
+            f"largest difference {absolute:.2g}, relative {relative:.2g}."
+        )
+        return cls("agrees", sentence, absolute, relative, rows, notes, seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class OnnxExport:

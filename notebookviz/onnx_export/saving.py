@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import mmap
 import os
 import tempfile
@@ -137,6 +138,33 @@ def compare(  # noqa: PLR0913 - the options are keywords, and each is documented
         return _compared(path, snapshot, stages)
 
 
+def check(
+    export: OnnxExport, model: torch.nn.Module, *, progress: OnProgress | None = None, cancel: Cancel | None = None
+) -> OnnxExport:
+    """Compare an export with PyTorch without keeping a file.
+
+    The file is written to the temporary folder for as long as the comparison takes; the graph can be shown meanwhile.
+
+    Args:
+        export: What :func:`export` returned.
+        model: The same model.
+        progress: Called with the stage and its seconds so far.
+        cancel: An event, or a function that returns whether to stop.
+
+    Returns:
+        The same export with ``check`` filled in.
+
+    Example:
+        >>> from notebookviz.onnx_export import export
+        >>> model = torch.nn.Linear(3, 2)
+        >>> check(export(model, (torch.zeros(1, 3),)), model).check.verdict
+        'agrees'
+    """
+    with tempfile.TemporaryDirectory(prefix="notebookviz-") as folder:
+        saved = save(export, model, Path(folder) / "model.onnx", compare=True, progress=progress, cancel=cancel)
+    return dataclasses.replace(export, check=saved.check)
+
+
 def external_bytes(export: OnnxExport, model: torch.nn.Module, location: str) -> memoryview:
     """Today's bytes of the weight at an address of the weightless graph, for the page.
 
@@ -257,29 +285,4 @@ def _compared(path: Path, snapshot: _Snapshot, stages: Stages) -> Comparison:
     if answer["reason"]:
         return Comparison("unknown", f"Not compared with PyTorch: {answer['reason'].rstrip('.')}.", seconds=seconds)
     rows = tuple(Difference(**row) for row in answer["differences"])
-    return verdict(rows, tuple(answer["notes"]), seconds)
-
-
-def verdict(rows: tuple[Difference, ...], notes: tuple[str, ...], seconds: float) -> Comparison:
-    """Sum up the differences.
-
-    Args:
-        rows: One for each input and output.
-        notes: What was not covered.
-        seconds: How long it took.
-    """
-    absolute = max((row.absolute for row in rows), default=0.0)
-    relative = max((row.relative for row in rows), default=0.0)
-    wrong = [row for row in rows if not row.agrees]
-    trials = list(dict.fromkeys(row.trial for row in rows))
-    if wrong:
-        worst = max(wrong, key=lambda row: (bool(row.text), row.relative))
-        what = worst.text or f"it differs by up to {worst.absolute:.2g} ({worst.relative:.2g} relative)"
-        output = f"Output {worst.output!r}" if worst.output else "The output"
-        sentence = f"WRONG: not what PyTorch computes. {output} on a {worst.trial}: {what}."
-        return Comparison("wrong", sentence, absolute, relative, rows, notes, seconds)
-    sentence = (
-        f"Agrees with PyTorch on {len(trials)} inputs ({', '.join(trials)}): "
-        f"largest difference {absolute:.2g}, relative {relative:.2g}."
-    )
-    return Comparison("agrees", sentence, absolute, relative, rows, notes, seconds)
+    return Comparison.of(rows, tuple(answer["notes"]), seconds)
