@@ -10,7 +10,7 @@ import { Port, bytesOf, receivePort } from './port.js';
 import { Recording } from './recording.js';
 import { Graph, structureFormat } from './structure.js';
 import { Theme } from './theme.js';
-import { shareInput } from './wheel.js';
+import { shareInput } from './guest.js';
 
 const VIEW_PAUSE = 200;
 
@@ -87,8 +87,8 @@ class Page {
         const structural = message.kind === 'structure';
         drawing.show('welcome spinner');
         if (structural) {
-            const recording = message.recording instanceof Uint8Array || message.recording instanceof ArrayBuffer
-                ? await Recording.unpack(bytesOf(message.recording)) : new Recording(message.recording);
+            const packed = ArrayBuffer.isView(message.recording) || message.recording instanceof ArrayBuffer;
+            const recording = packed ? await Recording.unpack(bytesOf(message.recording)) : new Recording(message.recording);
             const graph = new Graph(recording, (tensor) => this._tensor(tensor));
             graph.open(message.opened || recording.data.opened);
             host.format = structureFormat(graph);

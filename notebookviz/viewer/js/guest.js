@@ -33,12 +33,10 @@ export function shareInput(window, post, view) {
     window.addEventListener('blur', () => inside(false));
     window.addEventListener('wheel', (event) => {
         if (!document.documentElement.classList.contains('nbv-inside') && !(event.target instanceof window.Element && event.target.closest('#sidebar, #menu'))) {
-            event.preventDefault();
+            // Nothing here can scroll (page.css), so the browser scrolls the notebook; Netron must not zoom either.
             event.stopImmediatePropagation();
-            const factor = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? window.innerHeight : 1;
-            post({ type: 'wheel', dx: event.deltaX * factor, dy: event.deltaY * factor });
         }
-    }, { capture: true, passive: false });
+    }, { capture: true, passive: true });
     window.addEventListener('keydown', (event) => {
         const drawing = view();
         const typing = event.target instanceof window.Element && event.target.matches('input, textarea, select');
