@@ -13,6 +13,8 @@ from notebookviz.errors import NotebookvizError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from notebookviz.panel import Panel
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line's arguments."""
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     from notebookviz import api
 
-    panels = []
+    panels: list[Panel] = []
     try:
         panels.extend(api.open_file(path, browser=not options.no_browser) for path in options.files)
     except NotebookvizError as error:

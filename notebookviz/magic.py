@@ -236,7 +236,7 @@ class NetronMagics(Magics):
 
     def _evaluate(self, text: str) -> Any:  # noqa: ANN401 - whatever the user's expression gives
         try:
-            return self.shell.ev(text)
+            return self.shell.ev(text)  # type: ignore[no-untyped-call]
         except Exception as error:
             reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}".rstrip(": ")
             if _looks_like_path(text):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jupyter_server import JupyterServer
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
-SECONDS = 60
+SECONDS = 30
 
 READY = """async () => {
   const app = window.jupyterapp;

@@ -59,7 +59,7 @@ def test_external_data_is_read_from_the_same_folder(lab, open_notebook):
     notebook.run(0)
     panel = PanelView(notebook)
     panel.inner.locator("svg g.node .node-argument").first.click()
-    panel.inner.locator("#sidebar .sidebar-item-value-button", has_text="+").first.click()
+    panel.inner.locator("#sidebar .sidebar-item-value-expander").first.click()
     text = panel.inner.locator("#sidebar pre").last
     text.wait_for()
     numbers = [float(number) for number in re.findall(r"\d+", text.inner_text())]

@@ -50,11 +50,10 @@ def use_everything(notebook):
 def values_of(panel, index, weight="weight"):
     """Click a weight of a box and read the numbers that its sidebar shows."""
     box = panel.box(index)
-    box.locator(".node-argument", has_text=re.compile(f"^{weight}")).first.click()
+    box.locator(".node-argument", has_text=weight).first.click()
     sidebar = panel.inner.locator("#sidebar")
     sidebar.wait_for()
-    expander = sidebar.locator(".sidebar-item-value-button", has_text="+").first
-    expander.click()
+    sidebar.locator(".sidebar-item-value-expander").first.click()
     text = sidebar.locator("pre").last
     text.wait_for()
     return [float(number) for number in re.findall(r"-?\d+\.?\d*(?:e[+-]?\d+)?", text.inner_text())]
@@ -161,11 +160,10 @@ def test_no_request_leaves_the_machine(lab, open_notebook):
     notebook = open_notebook(lab, [SHOW_SMALL])
     notebook.run(0)
     panel, graph = use_everything(notebook)
-    inner = panel.inner
-    for entry in menu_entries(inner):
-        open_menu(inner)
-        item = inner.locator("#menu .menu-command", has_text=entry).first
-        if item.is_enabled():
+    for entry in menu_entries(panel.inner):
+        open_menu(panel.inner)
+        item = panel.inner.locator(f"#{entry}")
+        if item.is_visible() and item.is_enabled():
             item.click()
     for index in sorted(graph.picture(panel.opened()).nodes):
         panel.select_box(index)
@@ -184,7 +182,7 @@ def open_menu(inner):
 
 def menu_entries(inner):
     open_menu(inner)
-    names = inner.locator("#menu .menu-command .menu-label").all_inner_texts()
+    entries = [item.get_attribute("id") for item in inner.locator("#menu .menu-command").all()]
     inner.locator("#menu-button").click()
-    assert names
-    return [name for name in names if name.strip()]
+    assert len(entries) > 8
+    return entries
