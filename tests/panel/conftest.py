@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
@@ -14,7 +16,7 @@ from notebookviz import api, assets
 from notebookviz.serving.protocol import answer
 
 # A front end that knows one widget: what anywidget gives to `render`, with Python at the other end of the comm.
-FRONT_END = """<!DOCTYPE html><html lang="en"><head><title>Front end</title>
+FRONT_END = """<!DOCTYPE html><html lang="en"><head><title>Front end</title><link rel="icon" href="data:,">
 <script id="jupyter-config-data" type="application/json">{"baseUrl": "/"}</script></head>
 <body data-jp-theme-light="true"><main><div id="cell" style="width: 100%"></div></main></body></html>"""
 MOUNT = """async ({ traits, shared, source }) => {
@@ -79,8 +81,31 @@ def browser():
         chromium.close()
 
 
+class FrontEnd(BaseHTTPRequestHandler):
+    """Serves the made-up notebook at ``/``."""
+
+    def do_GET(self):
+        found = self.path == "/"
+        self.send_response(200 if found else 404)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(FRONT_END.encode() if found else b"")
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="session")
+def front_end():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), FrontEnd)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
 @pytest.fixture
-def tab(browser):
+def tab(browser, front_end):
     """A tab of 1000 by 700 that fails the test on any error in its console."""
     context = browser.new_context(viewport={"width": 1000, "height": 700}, color_scheme="light", accept_downloads=True)
     page = context.new_page()
@@ -88,6 +113,7 @@ def tab(browser):
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.errors = errors
+    page.front_end = front_end
     yield page
     context.close()
     assert errors == []
@@ -144,9 +170,8 @@ def mount_widget(page, panel, *, port=None, width="100%"):
         reply, buffers = found
         return json.dumps({"reply": reply, "buffers": [base64.b64encode(item).decode() for item in buffers]})
 
-    page.route("http://127.0.0.1:1/", lambda route: route.fulfill(body=FRONT_END, content_type="text/html"))
     page.expose_function("askPython", ask)
-    page.goto("http://127.0.0.1:1/")
+    page.goto(page.front_end)
     page.evaluate("width => { document.getElementById('cell').style.width = width; }", width)
     shared = assets.assets()
     traits = {

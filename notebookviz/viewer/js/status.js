@@ -2,7 +2,7 @@
 
 import { element } from './dom.js';
 
-const ORDER = ['error', 'job', 'notice', 'route', 'failure', 'done', 'plain'];
+const ORDER = ['error', 'job', 'route', 'notice', 'failure', 'done', 'plain'];
 
 /** @typedef {{text: string, tone?: 'error'|'warning'|'plain', action?: string, press?: () => void}} Sentence */
 
