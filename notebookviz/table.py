@@ -226,7 +226,8 @@ def _name(recording: Recording, node: Node) -> str:
 
 
 def _output(recording: Recording, node: Node) -> str:
-    shapes = [recording.values[value].type.shape for value in node.outputs]
+    values = recording.values  # noqa: PD011 (not a pandas object)
+    shapes = [values[index].type.shape for index in node.outputs]
     texts = ["×".join(map(str, shape)) if shape else "scalar" for shape in shapes[:_SHOWN_OUTPUTS]]
     more = len(shapes) - len(texts)
     return ", ".join(texts) + (f", {more} more" if more else "")

@@ -104,16 +104,14 @@ def test_a_tree_without_a_pass_has_no_macs():
 def test_dataframe(table):
     frame = table.to_dataframe()
     assert list(frame["params"]) == [536, 20, 20, 16, 500]
-    assert list(frame["name"])[0] == "Shared"
+    assert next(iter(frame["name"])) == "Shared"
 
 
 def test_without_pandas(table, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(MissingExtraError) as caught:
         table.to_dataframe()
-    assert str(caught.value) == (
-        "This needs pandas, which is not installed. Run: pip install 'notebookviz[table]'"
-    )
+    assert str(caught.value) == ("This needs pandas, which is not installed. Run: pip install 'notebookviz[table]'")
 
 
 def test_five_thousand_rows_take_a_moment():
@@ -123,7 +121,8 @@ def test_five_thousand_rows_take_a_moment():
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(0, "0"), (999, "999"), (1000, "1 k"), (999_700, "1 M"), (4_089_184_256, "4.09 G"), (10**16, "1e+04 T")]
+    ("number", "text"),
+    [(0, "0"), (999, "999"), (1000, "1 k"), (999_700, "1 M"), (4_089_184_256, "4.09 G"), (10**16, "1e+04 T")],
 )
 def test_counts(number, text):
     assert count_text(number) == text

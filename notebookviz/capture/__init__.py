@@ -7,7 +7,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
 from notebookviz.capture import arguments, build, flow, inputs, naming, runner, tensors, transformer_inputs
-from notebookviz.capture.draft import Draft
 from notebookviz.capture.skeleton import Skeleton, check_depth
 from notebookviz.capture.trace import Tracer, message
 from notebookviz.errors import InputError
@@ -15,15 +14,16 @@ from notebookviz.errors import InputError
 if TYPE_CHECKING:
     from torch import nn
 
+    from notebookviz.capture.draft import Draft
     from notebookviz.graph.records import Recording
 
 __all__ = ["capture"]
 
 Mode = Literal["eval", "train"]
-PASS_ONE = "Pass one to see the graph: show(model, x) or input_size=(1, 3, 224, 224)."
+WANTED = "Pass one to see the graph: show(model, x) or input_size=(1, 3, 224, 224)."
 
 
-def capture(
+def capture(  # noqa: PLR0913 (the options of show)
     model: nn.Module,
     args: tuple[Any, ...] = (),
     kwargs: dict[str, Any] | None = None,
@@ -99,7 +99,9 @@ class _Session:
     def inferred(self) -> _Attempt:
         """The first candidate that runs through, else the one that came furthest, else the module tree."""
         if _lacks_forward(self.model):
-            return self._tree(f"{naming.clean(type(self.model).__name__)} has no forward(): its modules are listed.", None)
+            return self._tree(
+                f"{naming.clean(type(self.model).__name__)} has no forward(): its modules are listed.", None
+            )
         best: _Attempt | None = None
         for candidate_args, candidate_kwargs, text in inputs.infer(self.model):
             attempt = self._pass((candidate_args, candidate_kwargs), text)
@@ -111,7 +113,7 @@ class _Session:
             if perf_counter() > self.until:
                 break
         if best is None or best.draft.finished() == 0:
-            return self._tree(f"No input could be inferred{_tried(best)}. {PASS_ONE}", best)
+            return self._tree(f"No input could be inferred{_tried(best)}. {WANTED}", best)
         best.header.notes.append("The input was inferred; pass the right one: show(model, x).")
         return best
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from notebookviz.capture import inputs, naming
-from notebookviz.capture.trace import forward_names
+from notebookviz.capture.calls import forward_names, keyword_names
 from notebookviz.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def check_model(model: Any) -> nn.Module:  # noqa: ANN401
     raise InputError(f"{wanted} {_article(type(model).__name__)}.", hint="Pass the model itself: show(model).")
 
 
-def normalise(
+def normalise(  # noqa: C901 (one rule after another)
     model: nn.Module,
     args: tuple[Any, ...],
     kwargs: dict[str, Any] | None,
@@ -78,17 +78,19 @@ def normalise(
         raise InputError("Got dtypes= without input_size=.", hint="Pass input_size=(1, 3, 224, 224) too, or the input.")
     if not args and not named:
         return None
-    if len(args) == 1 and isinstance(args[0], tuple) and args[0]:
-        if all(isinstance(item, int) for item in args[0]):
+    first = args[0] if len(args) == 1 else None
+    if isinstance(first, tuple) and first:
+        if all(isinstance(item, int) for item in first):
             raise InputError(
-                f"Got the tuple {naming.cut(str(args[0]), 80)} as input.", hint=f"Did you mean input_size={args[0]}?"
+                f"Got the tuple {naming.cut(str(first), 80)} as input.", hint=f"Did you mean input_size={first}?"
             )
-        if any(isinstance(item, torch.Tensor) for item in args[0]):
-            args = args[0]
-    if len(args) == 1 and isinstance(args[0], dict) and args[0] and not named:
+        if any(isinstance(item, torch.Tensor) for item in first):
+            args = first
+    only = args[0] if len(args) == 1 else None
+    if isinstance(only, dict) and only and not named:
         names = _all_forward_names(model)
-        if all(isinstance(key, str) and key in names for key in args[0]):
-            args, named = (), dict(args[0])
+        if all(isinstance(key, str) and key in names for key in only):
+            args, named = (), dict(only)
     for at, item in enumerate(args):
         _check(item, f"Input {at}")
     for name, item in named.items():
@@ -197,7 +199,7 @@ def _numbers(item: Any) -> bool:  # noqa: ANN401
 
 def _all_forward_names(model: nn.Module) -> frozenset[str]:
     model = naming.unwrap(model)
-    return frozenset((*forward_names(type(model)), *inputs.keyword_names(type(model))))
+    return frozenset((*forward_names(type(model)), *keyword_names(type(model))))
 
 
 def _dtype(dtype: torch.dtype) -> str:

@@ -24,12 +24,12 @@ def _matrix(left: torch.Tensor, right: torch.Tensor) -> int:
 def _convolution(args: tuple[Any, ...], result: torch.Tensor) -> int:
     tensor, weight, transposed = args[0], args[1], bool(args[6])
     counted = tensor if transposed else result
-    return math.prod(counted.shape) * math.prod(weight.shape[1:])
+    return int(math.prod(counted.shape)) * int(math.prod(weight.shape[1:]))
 
 
 def _attention(args: tuple[Any, ...], _result: Any) -> int:  # noqa: ANN401
     query, key, value = args[:3]
-    return math.prod(query.shape[:-1]) * int(key.shape[-2]) * (int(query.shape[-1]) + int(value.shape[-1]))
+    return int(math.prod(query.shape[:-1]) * key.shape[-2] * (query.shape[-1] + value.shape[-1]))
 
 
 _COUNTERS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {

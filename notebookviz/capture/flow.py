@@ -71,9 +71,7 @@ def shape_text(shape: tuple[int, ...]) -> str:
 
 def input_text(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """The model's input as one line: ``1×3×224×224 float32``."""
-    parts = []
-    for tensor in tensors(args):
-        parts.append(f"{shape_text(tuple(tensor.shape))} {dtype_text(tensor.dtype)}")
+    parts = [f"{shape_text(tuple(tensor.shape))} {dtype_text(tensor.dtype)}" for tensor in tensors(args)]
     for name, value in kwargs.items():
         found = [f"{shape_text(tuple(item.shape))} {dtype_text(item.dtype)}" for item in tensors(value)]
         if found:

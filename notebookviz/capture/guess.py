@@ -32,7 +32,7 @@ def was_read(func: Callable[..., Any], args: tuple[Any, ...], real: dict[int, to
     return name_of(func) in _READS and _stored(args, real) is not None
 
 
-def result(  # noqa: PLR0911, C901 (one line for each function)
+def result(  # noqa: PLR0911, PLR0912, C901 (one line for each function)
     func: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],

@@ -20,7 +20,7 @@ Shape = tuple[int, ...]
 
 _TIMES = frozenset({"t", "timestep", "timesteps", "time", "step", "sigma", "noise_level"})
 _IDS = ("ids", "token", "index", "indices", "idx", "user", "item", "src", "tgt", "label", "word")
-_CONVOLUTIONS = {
+_CONVOLUTIONS: dict[Any, int] = {
     nn.Conv1d: 1,
     nn.Conv2d: 2,
     nn.Conv3d: 3,
@@ -72,14 +72,6 @@ def wants_indices(model: nn.Module) -> bool:
     """Whether the first layer that holds parameters is an embedding."""
     first = _first_layer(model)
     return isinstance(first, (nn.Embedding, nn.EmbeddingBag))
-
-
-def keyword_names(kind: type) -> tuple[str, ...]:
-    """Names of the keyword-only arguments of a module class's ``forward``."""
-    code = getattr(inspect.unwrap(getattr(kind, "forward", lambda: None)), "__code__", None)
-    if code is None:
-        return ()
-    return tuple(code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount])
 
 
 def _calls(model: nn.Module) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
@@ -137,7 +129,7 @@ def _generic(model: nn.Module, device: torch.device, dtype: torch.dtype) -> Iter
             yield torch.zeros(shape, dtype=torch.int64 if indices else dtype, device=device)
 
 
-def _shapes(layer: nn.Module | None) -> Iterator[tuple[Shape, bool]]:  # noqa: C901, PLR0912 (one branch for each layer)
+def _shapes(layer: Any) -> Iterator[tuple[Shape, bool]]:  # noqa: ANN401, C901, PLR0912 (one branch for each layer)
     for kind, dimensions in _CONVOLUTIONS.items():
         if isinstance(layer, kind):
             channels = int(layer.in_channels)
@@ -160,7 +152,7 @@ def _shapes(layer: nn.Module | None) -> Iterator[tuple[Shape, bool]]:  # noqa: C
     elif isinstance(layer, nn.RNNBase):
         yield from (((1, 16, int(layer.input_size)), False), ((16, 1, int(layer.input_size)), False))
     elif isinstance(layer, (nn.RNNCellBase, nn.Bilinear)):
-        yield (1, int(getattr(layer, "input_size", 0) or layer.in1_features)), False
+        yield (1, _width(layer)), False
     elif isinstance(layer, nn.MultiheadAttention):
         yield (1, 16, int(layer.embed_dim)), False
     elif isinstance(layer, (nn.LayerNorm, nn.RMSNorm)):
@@ -172,6 +164,10 @@ def _shapes(layer: nn.Module | None) -> Iterator[tuple[Shape, bool]]:  # noqa: C
         yield (1, int(layer.num_channels), 32, 32), False
     elif layer is None:
         yield from (((1, 3, 224, 224), False), ((1, 16), False))
+
+
+def _width(layer: Any) -> int:  # noqa: ANN401
+    return int(layer.in1_features if isinstance(layer, nn.Bilinear) else layer.input_size)
 
 
 def _layers(model: nn.Module) -> Iterator[nn.Module]:

@@ -102,7 +102,8 @@ def _body(tracer: Tracer, args: tuple[Any, ...], kwargs: dict[str, Any], modes: 
 
 def _thread_state() -> Callable[[ExitStack], None]:
     """What the caller's thread has set, as something that sets it in another thread."""
-    devices = [mode.device for mode in _get_current_function_mode_stack() if isinstance(mode, DeviceContext)]
+    active = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+    devices = [mode.device for mode in active if isinstance(mode, DeviceContext)]
     kinds = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
     casts = [(kind, torch.get_autocast_dtype(kind)) for kind in kinds if torch.is_autocast_enabled(kind)]
 
@@ -131,7 +132,7 @@ def undisturbed(worker: threading.Thread | None = None) -> Iterator[None]:
     python_state = random.getstate()
     numpy_state = numpy.random.get_state() if numpy is not None else None
     torch_state = torch.random.get_rng_state()
-    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
     dtype = torch.get_default_dtype()
     logger = logging.getLogger("torch._subclasses.fake_tensor")
     level = logger.level

@@ -7,16 +7,17 @@ buffers cost a few microseconds each and no memory.
 from __future__ import annotations
 
 import sys
-from collections import OrderedDict, defaultdict, deque
+from collections import OrderedDict, deque
 from functools import partial
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, UnsupportedFakeTensorException
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from notebookviz.capture import naming
+from notebookviz.capture.standins import Scripted, blank, empty_like, fake_of
 from notebookviz.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,22 +31,6 @@ _FORWARD_HOOKS = ("_forward_pre_hooks", "_forward_hooks")
 _OTHER_HOOKS = ("_backward_hooks", "_backward_pre_hooks")
 _FLAGS = ("_forward_pre_hooks_with_kwargs", "_forward_hooks_with_kwargs", "_forward_hooks_always_called")
 _PLAIN = (str, int, float, bool, bytes, type(None), type, torch.dtype, torch.device)
-
-
-class Scripted(nn.Module):
-    """Stands for a TorchScript module, which can't be copied: it is called as it is, its operators see fake tensors."""
-
-    def __init__(self, scripted: nn.Module) -> None:
-        super().__init__()
-        self.__dict__["scripted"] = scripted
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        """Call the TorchScript module."""
-        return self.__dict__["scripted"](*args, **kwargs)
-
-    def extra_repr(self) -> str:
-        """The class that was scripted."""
-        return str(getattr(self.__dict__["scripted"], "original_name", ""))
 
 
 class Skeleton:
@@ -87,7 +72,7 @@ class Skeleton:
         """The fake tensor that stands for ``tensor``: the same one each time."""
         found = self._memo.get(id(tensor))
         if found is None:
-            found = self._keep(tensor, _fake(self.fake, tensor))
+            found = self._keep(tensor, fake_of(self.fake, tensor))
             self.originals[id(found)] = tensor
         return found  # type: ignore[no-any-return]
 
@@ -105,7 +90,7 @@ class Skeleton:
         found = list(naming.modules(root))
         copies = []
         for path, module in found:
-            copy = _blank(module)
+            copy = blank(module)
             copies.append((path, module, copy))
             self._keep(module, copy)
         for path, module, copy in copies:
@@ -168,7 +153,7 @@ class Skeleton:
         if isinstance(value, dict):
             return self._dict(value, place)
         if isinstance(value, (list, deque)):
-            items = self._keep(value, list() if type(value) is list else _empty_like(value))  # noqa: C408
+            items = self._keep(value, list() if type(value) is list else empty_like(value))  # noqa: C408
             items.extend(self._value(item, naming.join(place, str(at))) for at, item in enumerate(value))
             return items
         if isinstance(value, (tuple, set)):
@@ -185,7 +170,7 @@ class Skeleton:
         return self._object(value, place)
 
     def _dict(self, value: dict[Any, Any], place: str) -> Any:  # noqa: ANN401
-        copy = self._keep(value, {} if type(value) is dict else _empty_like(value))
+        copy = self._keep(value, {} if type(value) is dict else empty_like(value))
         if copy is value:
             return value
         for key, item in value.items():
@@ -233,7 +218,7 @@ class Skeleton:
         kind = type(value)
         package = str(getattr(kind, "__module__", "")).partition(".")[0]
         plain = (
-            kind.__new__ is object.__new__
+            getattr(kind, "__new__", None) is object.__new__
             and hasattr(value, "__dict__")
             and "__slots__" not in kind.__dict__
             and package not in sys.stdlib_module_names.difference(("__main__",))
@@ -282,60 +267,10 @@ def check_depth(model: nn.Module) -> None:
         deepest += bool(level)
     if deepest > DEEPEST:
         raise InputError(
-            f"{type(root).__name__} nests {deepest:,} modules inside each other; at most {DEEPEST} can be run and drawn.",
+            f"{naming.clean(type(root).__name__)} nests {deepest:,} modules inside each other; "
+            f"at most {DEEPEST} can be run and drawn.",
             hint="Show one of its inner modules, or put the modules side by side in one Sequential.",
         )
-
-
-def _blank(module: nn.Module) -> nn.Module:
-    """An empty object of the same class, or what stands for it where that can't be made."""
-    if isinstance(module, torch.jit.ScriptModule):
-        return Scripted(module)
-    return object.__new__(type(module))
-
-
-def _empty_like(value: Any) -> Any:  # noqa: ANN401
-    """An empty container of the same class, or the very same one where that can't be made."""
-    if isinstance(value, defaultdict):
-        return defaultdict(value.default_factory)
-    if isinstance(value, deque):
-        return deque(maxlen=value.maxlen)
-    kind = type(value)
-    try:
-        empty = kind.__new__(kind)
-        if isinstance(empty, OrderedDict):
-            OrderedDict.__init__(empty)
-    except Exception:  # noqa: BLE001 (any class may derive from dict or list)
-        return {} if isinstance(value, dict) else []
-    return empty
-
-
-def _fake(fake: FakeTensorMode, tensor: torch.Tensor) -> torch.Tensor:
-    """A fake tensor like ``tensor``; dense ones take a short cut that is seven times faster than the converter."""
-    if isinstance(tensor, FakeTensor) and tensor.fake_mode is fake:
-        return tensor
-    if (
-        type(tensor) in (torch.Tensor, nn.Parameter)
-        and tensor.layout is torch.strided
-        and not tensor.is_quantized
-        and not tensor.is_nested
-        and tensor.is_leaf
-        and not tensor.is_conj()
-        and not tensor.is_neg()
-    ):
-        meta = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
-        copy = FakeTensor(fake, meta, tensor.device)  # type: ignore[no-untyped-call, unused-ignore]
-        if isinstance(tensor, nn.Parameter):
-            copy._is_param = True  # type: ignore[attr-defined] # noqa: SLF001
-        if tensor.requires_grad:
-            copy.requires_grad_(True)  # noqa: FBT003
-        return copy  # type: ignore[no-any-return, unused-ignore]
-    if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
-        return tensor
-    try:
-        return cast("torch.Tensor", fake.from_tensor(tensor))
-    except UnsupportedFakeTensorException:
-        return tensor
 
 
 def _of_library(hook: Any) -> bool:  # noqa: ANN401

@@ -14,7 +14,7 @@ from notebookviz.capture.naming import cut
 from notebookviz.graph.records import Source
 
 if TYPE_CHECKING:
-    from types import CodeType, TracebackType
+    from types import CodeType, FrameType, TracebackType
 
 _INSIDE = (
     str(Path(torch.__file__).parent) + os.sep,
@@ -38,12 +38,12 @@ def outside(code: CodeType) -> bool:
 
 def here() -> Place | None:
     """File, line and function of the nearest user frame that is running now."""
-    frame = sys._getframe(2)  # noqa: SLF001 (the documented way to walk frames quickly)
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 (the documented way to walk frames quickly)
     while frame is not None:
         code = frame.f_code
         if outside(code):
             return code.co_filename, frame.f_lineno, code.co_name
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None
 
 

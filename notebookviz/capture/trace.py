@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
-from types import MethodType
 from time import perf_counter
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from notebookviz.capture import cost, flow, guess, naming, operators, source
-from notebookviz.capture.draft import Draft, Entry, Flow, Stored
+from notebookviz.capture.calls import forward_names, run_forward
+from notebookviz.capture.draft import Draft, Entry, Flow
+from notebookviz.capture.ledger import Ledger, storage_of
+from notebookviz.capture.modes import Dispatch, Functions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,7 @@ class Tracer:
     def __init__(self, skeleton: Skeleton, *, truth: bool = False) -> None:
         self.skeleton = skeleton
         self.draft = Draft()
+        self.ledger = Ledger(skeleton, self.draft)
         self.deadline = float("inf")
         self.stopped = False
         self.truth = truth
@@ -55,15 +56,7 @@ class Tracer:
         self.quiet = False
         self._stack: list[int] = []
         self._calls: dict[int, int] = {}
-        self._known: dict[int, tuple[int, int]] = {}
-        self._stored: dict[int, int] = {}
-        self._writes: dict[int, tuple[int, int]] = {}
         self._writing: list[torch.Tensor] = []
-        self._clock = 0
-        self._kept: list[Any] = []
-        self._types: dict[Any, Any] = {}
-        self._storages: set[int] | None = None
-        self._store()
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Call the model; what happened is in ``draft``, whatever it raised too."""
@@ -86,13 +79,13 @@ class Tracer:
     def call(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Run one module's forward in place of ``Module.__call__``."""
         if threading.get_ident() != self.thread:
-            return _forward(module, args, kwargs)
+            return run_forward(module, args, kwargs)
         self.check()
         entry = self._open(module, args, kwargs)
-        before = {id(tensor): self._refer(tensor) for tensor in flow.tensors((args, kwargs))}
+        before = {id(tensor): self.ledger.refer(tensor) for tensor in flow.tensors((args, kwargs))}
         try:
             if module.__dict__["_forward_pre_hooks"] or module.__dict__["_forward_hooks"]:
-                result = _forward(module, args, kwargs)
+                result = run_forward(module, args, kwargs)
             else:
                 result = module.forward(*args, **kwargs)
         except BaseException as error:
@@ -103,7 +96,7 @@ class Tracer:
         if before:
             result = self._pass_through(entry, result, before)
         for tensor in flow.tensors(result):
-            values, _ = self._refer(tensor)
+            values, _ = self.ledger.refer(tensor)
             entry.outputs.extend(value for value in values[-1:] if value not in entry.outputs)
         return result
 
@@ -184,59 +177,30 @@ class Tracer:
         result: Any,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
         """Write a finished operator down, unless it only told something about a tensor (its shape)."""
-        if isinstance(result, torch.Tensor):
-            found = [result]
-        elif isinstance(result, (int, float, str, torch.Size, torch.dtype, torch.device)):
-            self._touch(args)
-            return result
-        else:
-            found = list(flow.tensors(result))
+        found = list(flow.tensors(result))
         op = operators.operator(func)
-        written = {_storage(tensor) for tensor in self._writing} if self._writing else set()
-        if written and not found and op.name in ("__setitem__", "copy_", "__set__"):
-            found = [args[0]] if isinstance(args[0], torch.Tensor) else []
+        written = {storage_of(tensor) for tensor in self._writing} if self._writing else set()
+        if written and not found and op.name == "__setitem__":
+            found = [args[0]]
         if not found:
-            self._touch(args)
+            self.ledger.touch(args)
             return result
         self._begin(entry, op, args, kwargs)
         entry.place = source.here()
         given = {id(tensor): tensor for tensor in flow.tensors((args, kwargs))}
+        if id(result) in given and storage_of(result) not in written:
+            result = self._alias(result)
+            found = [result]
         seen: dict[int, int] = {}
         for tensor in found:
-            if id(tensor) in given and id(tensor) not in seen:
-                if written and _storage(tensor) in written:
-                    entry.marks.add("in-place")
-                elif tensor is result:
-                    result = tensor = self._alias(tensor)  # noqa: PLW2901
+            if id(tensor) in given and storage_of(tensor) in written:
+                entry.marks.add("in-place")
             if id(tensor) not in seen:
-                seen[id(tensor)] = self._produce(tensor)
+                seen[id(tensor)] = self.ledger.produce(tensor)
             entry.outputs.append(seen[id(tensor)])
         if written:
-            self._note_writes(entry, given, seen, written)
+            self.ledger.note_writes(entry, given, seen, self._writing)
         return result
-
-    def _note_writes(
-        self, entry: Entry, given: dict[int, torch.Tensor], seen: dict[int, int], written: set[int]
-    ) -> None:
-        """After a write, whoever reads that storage, under whatever view, reads what this operator left there."""
-        model = self._model_storages()
-        for tensor in given.values():
-            storage = _storage(tensor)
-            if storage not in written:
-                continue
-            if id(tensor) not in seen and any(tensor is item for item in self._writing):
-                seen[id(tensor)] = self._produce(tensor)
-                entry.outputs.append(seen[id(tensor)])
-                entry.marks.add("in-place")
-            value = seen.get(id(tensor), entry.outputs[0])
-            self._writes[storage] = (self._clock, value)
-            if storage in model:
-                self.draft.touched.add(value)
-
-    def _model_storages(self) -> set[int]:
-        if self._storages is None:
-            self._storages = {_storage(tensor) for _, tensor, _ in naming.tensors(self.skeleton.model)}
-        return self._storages
 
     def _begin(self, entry: Entry, op: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Give an operator its place in the list, its tensor arguments and its attributes."""
@@ -246,7 +210,7 @@ class Tracer:
         self.draft.entries.append(entry)
         for name, value in operators.arguments(op, args, kwargs):
             if isinstance(value, torch.Tensor):
-                entry.inputs.append((name, *self._refer(value)))
+                entry.inputs.append((name, *self.ledger.refer(value)))
             elif isinstance(value, _NUMBERS):
                 if value is not None:
                     entry.attributes.append((name, operators.text(value)))
@@ -257,7 +221,7 @@ class Tracer:
         values: list[int] = []
         stored: list[int] = []
         for tensor in flow.tensors(value):
-            more, also = self._refer(tensor)
+            more, also = self.ledger.refer(tensor)
             values.extend(more)
             stored.extend(also)
         if values or stored:
@@ -285,7 +249,7 @@ class Tracer:
         values: list[int] = []
         stored: list[int] = []
         for tensor in flow.tensors(value):
-            more, also = self._refer(tensor)
+            more, also = self.ledger.refer(tensor)
             values.extend(more)
             stored.extend(also)
         if values or stored:
@@ -294,7 +258,7 @@ class Tracer:
     def _pass_through(self, entry: Entry, result: Any, before: dict[int, Any]) -> Any:  # noqa: ANN401
         """Put an identity operator into a module that returned only what it received, so that edges run through it."""
         found = list(flow.tensors(result))
-        if not found or any(before.get(id(tensor)) != self._refer(tensor) for tensor in found):
+        if not found or any(before.get(id(tensor)) != self.ledger.refer(tensor) for tensor in found):
             return result
         identity = Entry(len(self.draft.entries), entry.index, type="identity")
         identity.marks.add("passthrough")
@@ -302,15 +266,15 @@ class Tracer:
         fresh: dict[int, torch.Tensor] = {}
         for tensor in found:
             if id(tensor) not in fresh:
-                identity.inputs.append((f"input{len(fresh)}" if fresh else "input", *self._refer(tensor)))
+                identity.inputs.append((f"input{len(fresh)}" if fresh else "input", *self.ledger.refer(tensor)))
                 fresh[id(tensor)] = self._alias(tensor)
         result = _replace(result, fresh)
         for tensor in flow.tensors(result):
-            identity.outputs.append(self._produce(tensor))
+            identity.outputs.append(self.ledger.produce(tensor))
         return result
 
     def _alias(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Another tensor object on the same storage, so that what follows it can be told from what follows the first."""
+        """Another tensor object on the same storage, so that what follows the one can be told from the other's."""
         self.quiet, quiet = True, self.quiet
         current, self.current = self.current, None
         try:
@@ -320,57 +284,6 @@ class Tracer:
             return tensor
         finally:
             self.quiet, self.current = quiet, current
-
-    def _refer(self, tensor: torch.Tensor) -> tuple[list[int], list[int]]:
-        """Values and initializers that a tensor's content comes from."""
-        known = self._known.get(id(tensor))
-        write = self._writes.get(_storage(tensor)) if self._writes else None
-        if known is None:
-            stored = self._stored.get(id(tensor))
-            if stored is None:
-                return self._unknown(tensor, write)
-            if write is not None:
-                return [write[1]], [stored]
-            return [], [stored]
-        if write is not None and write[0] > known[0] and write[1] != known[1]:
-            return [known[1], write[1]], []
-        return [known[1]], []
-
-    def _unknown(self, tensor: torch.Tensor, write: tuple[int, int] | None) -> tuple[list[int], list[int]]:
-        """A tensor that no operator made: a plain attribute of a module, a closure's, or one made out of sight."""
-        if write is not None:
-            return [write[1]], []
-        original = self.skeleton.originals.get(id(tensor))
-        if original is None:
-            return [self._produce(tensor)], []
-        name = self.skeleton.places.get(id(tensor)) or f"constant_{len(self.draft.constants)}"
-        while name in self.draft.constants or any(item.name == name for item in self.draft.stored):
-            name += "_"
-        self.draft.constants[name] = original
-        self._stored[id(tensor)] = len(self.draft.stored)
-        self.draft.stored.append(Stored(name, "constant", flow.kind(original), original.requires_grad))
-        return [], [self._stored[id(tensor)]]
-
-    def _produce(self, tensor: torch.Tensor) -> int:
-        """A new value for what is in the tensor now."""
-        self._clock += 1
-        index = len(self.draft.values)
-        key = (tensor.dtype, tensor.shape, tensor.device)
-        kind = self._types.get(key)
-        if kind is None:
-            kind = self._types[key] = flow.kind(tensor)
-        self.draft.values.append(kind)
-        self._known[id(tensor)] = (self._clock, index)
-        self._kept.append(tensor)
-        return index
-
-    def _touch(self, args: tuple[Any, ...]) -> None:
-        """Note that Python looked at these tensors: what made them is not unused."""
-        for tensor in args:
-            if isinstance(tensor, torch.Tensor):
-                known = self._known.get(id(tensor))
-                if known is not None:
-                    self.draft.touched.add(known[1])
 
     def _faked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Swap real tensors (a closure's, a global module's) for fake ones, so that nothing can write to them."""
@@ -416,77 +329,15 @@ class Tracer:
         ]
         for name, thing in (*given, *kwargs.items()):
             for place, tensor in flow.named(thing, name):
-                if id(tensor) not in self._stored and id(tensor) not in self._known:
-                    self.draft.inputs.append((naming.clean(place), [self._produce(tensor)], []))
+                if self.ledger.is_new(tensor):
+                    self.draft.inputs.append((naming.clean(place), [self.ledger.produce(tensor)], []))
 
     def _named(self, result: Any, name: str) -> list[Flow]:  # noqa: ANN401
         found: list[Flow] = []
         for place, tensor in flow.named(result, name):
-            values, stored = self._refer(tensor)
+            values, stored = self.ledger.refer(tensor)
             found.append((naming.clean(place), values[-1:], stored if not values else []))
         return found
-
-    def _store(self) -> None:
-        """List the skeleton's parameters and buffers, each once, with the other names of tied ones."""
-        for name, tensor, kind in naming.tensors(self.skeleton.model):
-            at = self._stored.get(id(tensor))
-            if at is not None:
-                self.draft.stored[at].aliases.append(name)
-                continue
-            self._stored[id(tensor)] = len(self.draft.stored)
-            self.draft.stored.append(
-                Stored(name, kind, flow.kind(tensor), kind == "parameter" and tensor.requires_grad)  # type: ignore[arg-type]
-            )
-
-
-class Functions(TorchFunctionMode):
-    """Tells the tracer of each user-level function."""
-
-    def __init__(self, tracer: Tracer) -> None:
-        super().__init__()
-        self.tracer = tracer
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,  # noqa: ANN401
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401
-        """Pass the call on to the tracer."""
-        return self.tracer.function(func, args, kwargs or {})
-
-
-class Dispatch(TorchDispatchMode):
-    """Tells the tracer of each dispatched operator."""
-
-    def __init__(self, tracer: Tracer) -> None:
-        super().__init__()
-        self.tracer = tracer
-
-    def __torch_dispatch__(
-        self,
-        func: Any,  # noqa: ANN401
-        types: Any,  # noqa: ANN401
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401
-        """Pass the call on to the tracer."""
-        return self.tracer.dispatched(func, args, kwargs or {})
-
-
-_FORWARD_NAMES: dict[type, tuple[str, ...]] = {}
-
-
-def forward_names(kind: type) -> tuple[str, ...]:
-    """Names of the positional arguments of a module class's ``forward``."""
-    found = _FORWARD_NAMES.get(kind)
-    if found is None:
-        forward = inspect.unwrap(getattr(kind, "forward", lambda: None))
-        code = getattr(forward, "__code__", None)
-        found = code.co_varnames[1 : code.co_argcount] if code is not None else ()
-        _FORWARD_NAMES[kind] = found
-    return found
 
 
 def message(error: BaseException) -> str:
@@ -496,34 +347,6 @@ def message(error: BaseException) -> str:
     except Exception:  # noqa: BLE001 (an exception's own __str__ may fail)
         said = ""
     return said or type(error).__name__
-
-
-def _forward(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
-    """Run a module's forward with the hooks that belong to it (weight norm, adapters, offloading)."""
-    state = module.__dict__
-    for key, hook in state["_forward_pre_hooks"].items():
-        if key in state["_forward_pre_hooks_with_kwargs"]:
-            changed = hook(module, args, kwargs)
-            if changed is not None:
-                args, kwargs = changed
-        else:
-            changed = hook(module, args)
-            if changed is not None:
-                args = changed if isinstance(changed, tuple) else (changed,)
-    result = module.forward(*args, **kwargs)
-    for key, hook in state["_forward_hooks"].items():
-        with_kwargs = key in state["_forward_hooks_with_kwargs"]
-        changed = hook(module, args, kwargs, result) if with_kwargs else hook(module, args, result)
-        if changed is not None:
-            result = changed
-    return result
-
-
-def _storage(tensor: torch.Tensor) -> int:
-    try:
-        return tensor.untyped_storage()._cdata  # noqa: SLF001 (the storage's identity)
-    except Exception:  # noqa: BLE001 (sparse tensors have no storage)
-        return -id(tensor)
 
 
 def _same(first: BaseException, second: BaseException) -> bool:

@@ -36,7 +36,7 @@ def build(name, **settings):
 
     extra = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
     model = torchvision.models.get_model(name, weights=None, **extra, **settings).eval()
-    side = 299 if name == "inception_v3" else 224
+    side = 224 if name in ("vit_b_32", "maxvit_t") else 96
     return model, (torch.rand(1, 3, side, side),), {}
 
 

@@ -43,7 +43,7 @@ def module_calls(model, args, kwargs):
     return [(path, tuple(found)) for path, found in calls]
 
 
-def leaf_reachability(model, args, kwargs):
+def leaf_reachability(model, args, kwargs):  # noqa: C901 (hooks share its state)
     """Which leaf module calls depend on which others, read from the autograd graph of a real run.
 
     Each floating output of a leaf module call is replaced by an alias of its own, whose node in the autograd graph then

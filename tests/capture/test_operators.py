@@ -46,10 +46,22 @@ def operators(body, x=X):
         (lambda _, x: x.to(torch.float16), "to", "torch.Tensor.to", ["input"], {"dtype": "float16"}),
         (lambda _, x: x.T, ".T", "torch.Tensor.T", ["input"], {}),
         (lambda _, x: torch.cat([x, x + 0], 1), "torch.cat", "torch.cat", ["tensors"], {"dim": "1"}),
-        (lambda m, x: torch.einsum("ij,jk", x, m.weight), "torch.einsum", "torch.einsum", ["operands"], {"equation": "ij,jk"}),
+        (
+            lambda m, x: torch.einsum("ij,jk", x, m.weight),
+            "torch.einsum",
+            "torch.einsum",
+            ["operands"],
+            {"equation": "ij,jk"},
+        ),
         (lambda _, x: F.relu(x), "F.relu", "torch.nn.functional.relu", ["input"], {"inplace": "False"}),
         (lambda _, x: torch.relu(x), "torch.relu", "torch.relu", ["input"], {}),
-        (lambda m, x: F.linear(x, m.weight, m.state), "F.linear", "torch.nn.functional.linear", ["input", "weight", "bias"], {}),
+        (
+            lambda m, x: F.linear(x, m.weight, m.state),
+            "F.linear",
+            "torch.nn.functional.linear",
+            ["input", "weight", "bias"],
+            {},
+        ),
         (lambda _, x: F.softmax(x, -1), "F.softmax", "torch.nn.functional.softmax", ["input"], {"dim": "-1"}),
         (
             lambda _, x: F.scaled_dot_product_attention(x, x * 1, x * 2, is_causal=True),
@@ -79,14 +91,18 @@ def test_names(body, kind, qualified, inputs, attributes):
 
 def test_documentation_is_one_plain_paragraph():
     _, found = operators(lambda _, x: F.relu(x))
-    assert found[0].doc == "Applies the rectified linear unit function element-wise. See torch.nn.ReLU for more details."
+    assert (
+        found[0].doc == "Applies the rectified linear unit function element-wise. See torch.nn.ReLU for more details."
+    )
 
 
 def test_initializers_are_listed_with_what_they_are():
     recording, found = operators(lambda m, x: x * m.plain + m.nested["list"][0] + m.state + m.weight)
     kinds = {item.name: item.kind for item in recording.initializers}
     assert kinds == {"weight": "parameter", "state": "buffer", "plain": "constant", "nested.list.0": "constant"}
-    used = [recording.initializers[item.initializers[0]].name for node in found for item in node.inputs if item.initializers]
+    used = [
+        recording.initializers[item.initializers[0]].name for node in found for item in node.inputs if item.initializers
+    ]
     assert used == ["plain", "nested.list.0", "state", "weight"]
 
 

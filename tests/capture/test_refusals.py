@@ -61,7 +61,11 @@ def test_what_is_not_a_model(model, text):
 @pytest.mark.parametrize(
     ("model", "given", "text"),
     [
-        (LINEAR, (np.zeros((1, 4)),), "Input 0 is a numpy ndarray; a torch.Tensor is wanted. Pass torch.from_numpy(x)."),
+        (
+            LINEAR,
+            (np.zeros((1, 4)),),
+            "Input 0 is a numpy ndarray; a torch.Tensor is wanted. Pass torch.from_numpy(x).",
+        ),
         (LINEAR, ([1.0, 2.0],), "Input 0 is a list of numbers; a torch.Tensor is wanted. Pass torch.tensor(x)."),
         (LINEAR, ([[1, 2]],), "Input 0 is a list of numbers; a torch.Tensor is wanted. Pass torch.tensor(x)."),
         (LINEAR, ((1, 4),), "Got the tuple (1, 4) as input. Did you mean input_size=(1, 4)?"),
@@ -102,13 +106,19 @@ def test_what_is_not_an_input(model, given, text):
             "input_size= got '1,4'; it wants one shape or a list of shapes. Pass input_size=(1, 3, 224, 224).",
         ),
         ({"args": (ROW,), "input_size": (1, 4)}, "Got inputs and input_size=. Pass one of them."),
-        ({"dtypes": torch.int64}, "Got dtypes= without input_size=. Pass input_size=(1, 3, 224, 224) too, or the input."),
-        ({"input_size": (1, 4), "dtypes": "int64"}, "dtypes= got 'int64'; it wants a torch.dtype. Pass dtypes=torch.int64."),
+        (
+            {"dtypes": torch.int64},
+            "Got dtypes= without input_size=. Pass input_size=(1, 3, 224, 224) too, or the input.",
+        ),
+        (
+            {"input_size": (1, 4), "dtypes": "int64"},
+            "dtypes= got 'int64'; it wants a torch.dtype. Pass dtypes=torch.int64.",
+        ),
         (
             {"input_size": [(1, 4)], "dtypes": [torch.int64] * 2},
             "Got 1 shapes in input_size= and 2 dtypes. Pass one dtype for each shape.",
         ),
-        ({"mode": "test"}, "mode= got 'test'. Pass mode=\"eval\" or mode=\"train\"."),
+        ({"mode": "test"}, 'mode= got \'test\'. Pass mode="eval" or mode="train".'),
     ],
 )
 def test_options_that_make_no_sense(options, text):
@@ -302,7 +312,9 @@ HOSTILE = ("<img src=x onerror=alert(1)>", "q\"'\n`", "a" * 10_000, "a" * 9_999 
 
 
 def test_hostile_names_are_recorded_as_text_and_stay_distinct():
-    kind = type("<script>alert(1)</script>" + "x" * 10_000, (nn.Sequential,), {"__doc__": "<b onclick=x>" + "d" * 9_999})
+    kind = type(
+        "<script>alert(1)</script>" + "x" * 10_000, (nn.Sequential,), {"__doc__": "<b onclick=x>" + "d" * 9_999}
+    )
     model = kind()
     for name in HOSTILE:
         model.add_module(name, nn.Linear(4, 4))

@@ -1,0 +1,136 @@
+"""Which value each tensor object holds at each moment, also after writes through views of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from notebookviz.capture import flow, naming
+from notebookviz.capture.draft import Draft, Entry, Stored
+
+if TYPE_CHECKING:
+    from notebookviz.capture.skeleton import Skeleton
+
+
+class Ledger:
+    """Keeps account of the tensors of one pass.
+
+    A tensor is known by its identity (each is kept alive, so identities stay unique); a write is also noted for the
+    storage, and whoever reads that storage later, under whatever view, reads what the writer left there.
+
+    Args:
+        skeleton: The copy that runs.
+        draft: Where values and initializers are listed.
+    """
+
+    def __init__(self, skeleton: Skeleton, draft: Draft) -> None:
+        self.skeleton = skeleton
+        self.draft = draft
+        self._known: dict[int, tuple[int, int]] = {}
+        self._stored: dict[int, int] = {}
+        self._writes: dict[int, tuple[int, int]] = {}
+        self._clock = 0
+        self._kept: list[torch.Tensor] = []
+        self._types: dict[Any, Any] = {}
+        self._storages: set[int] | None = None
+        self._store()
+
+    def is_new(self, tensor: torch.Tensor) -> bool:
+        """Whether nothing is known of this tensor yet."""
+        return id(tensor) not in self._stored and id(tensor) not in self._known
+
+    def refer(self, tensor: torch.Tensor) -> tuple[list[int], list[int]]:
+        """Values and initializers that a tensor's content comes from."""
+        known = self._known.get(id(tensor))
+        write = self._writes.get(storage_of(tensor)) if self._writes else None
+        if known is None:
+            stored = self._stored.get(id(tensor))
+            if stored is None:
+                return self._unknown(tensor, write)
+            if write is not None:
+                return [write[1]], [stored]
+            return [], [stored]
+        if write is not None and write[0] > known[0] and write[1] != known[1]:
+            return [known[1], write[1]], []
+        return [known[1]], []
+
+    def _unknown(self, tensor: torch.Tensor, write: tuple[int, int] | None) -> tuple[list[int], list[int]]:
+        """A tensor that no operator made: a plain attribute of a module, a closure's, or one made out of sight."""
+        if write is not None:
+            return [write[1]], []
+        original = self.skeleton.originals.get(id(tensor))
+        if original is None:
+            return [self.produce(tensor)], []
+        name = self.skeleton.places.get(id(tensor)) or f"constant_{len(self.draft.constants)}"
+        while name in self.draft.constants or any(item.name == name for item in self.draft.stored):
+            name += "_"
+        self.draft.constants[name] = original
+        self._stored[id(tensor)] = len(self.draft.stored)
+        self.draft.stored.append(Stored(name, "constant", flow.kind(original), original.requires_grad))
+        return [], [self._stored[id(tensor)]]
+
+    def produce(self, tensor: torch.Tensor) -> int:
+        """A new value for what is in the tensor now."""
+        self._clock += 1
+        index = len(self.draft.values)
+        key = (tensor.dtype, tensor.shape, tensor.device)
+        kind = self._types.get(key)
+        if kind is None:
+            kind = self._types[key] = flow.kind(tensor)
+        self.draft.values.append(kind)
+        self._known[id(tensor)] = (self._clock, index)
+        self._kept.append(tensor)
+        return index
+
+    def touch(self, args: tuple[Any, ...]) -> None:
+        """Note that Python looked at these tensors: what made them is not unused."""
+        for tensor in args:
+            if isinstance(tensor, torch.Tensor):
+                known = self._known.get(id(tensor))
+                if known is not None:
+                    self.draft.touched.add(known[1])
+
+    def note_writes(
+        self, entry: Entry, given: dict[int, torch.Tensor], seen: dict[int, int], writing: list[torch.Tensor]
+    ) -> None:
+        """After a write, whoever reads that storage, under whatever view, reads what this operator left there."""
+        model = self._model_storages()
+        written = {storage_of(tensor) for tensor in writing}
+        for tensor in given.values():
+            storage = storage_of(tensor)
+            if storage not in written:
+                continue
+            if id(tensor) not in seen and any(tensor is item for item in writing):
+                seen[id(tensor)] = self.produce(tensor)
+                entry.outputs.append(seen[id(tensor)])
+                entry.marks.add("in-place")
+            value = seen.get(id(tensor), entry.outputs[0])
+            self._writes[storage] = (self._clock, value)
+            if storage in model:
+                self.draft.touched.add(value)
+
+    def _model_storages(self) -> set[int]:
+        if self._storages is None:
+            self._storages = {storage_of(tensor) for _, tensor, _ in naming.tensors(self.skeleton.model)}
+        return self._storages
+
+    def _store(self) -> None:
+        """List the skeleton's parameters and buffers, each once, with the other names of tied ones."""
+        for name, tensor, kind in naming.tensors(self.skeleton.model):
+            at = self._stored.get(id(tensor))
+            if at is not None:
+                self.draft.stored[at].aliases.append(name)
+                continue
+            self._stored[id(tensor)] = len(self.draft.stored)
+            self.draft.stored.append(
+                Stored(name, kind, flow.kind(tensor), kind == "parameter" and tensor.requires_grad)  # type: ignore[arg-type]
+            )
+
+
+def storage_of(tensor: torch.Tensor) -> int:
+    """Identity of a tensor's storage; tensors without one are their own."""
+    try:
+        return int(tensor.untyped_storage()._cdata)  # noqa: SLF001 (the storage's identity)
+    except Exception:  # noqa: BLE001 (sparse tensors have no storage)
+        return -id(tensor)

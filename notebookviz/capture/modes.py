@@ -1,0 +1,49 @@
+"""The two places where PyTorch tells of what it runs: user-level functions, and dispatched operators."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from notebookviz.capture.trace import Tracer
+
+
+class Functions(TorchFunctionMode):
+    """Tells the tracer of each user-level function."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        super().__init__()
+        self.tracer = tracer
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,  # noqa: ANN401
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401
+        """Pass the call on to the tracer."""
+        return self.tracer.function(func, args, kwargs or {})
+
+
+class Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Tells the tracer of each dispatched operator."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.tracer = tracer
+
+    def __torch_dispatch__(
+        self,
+        func: Any,  # noqa: ANN401
+        types: Any,  # noqa: ANN401
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401
+        """Pass the call on to the tracer."""
+        return self.tracer.dispatched(func, args, kwargs or {})
