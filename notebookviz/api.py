@@ -73,7 +73,8 @@ def show(  # noqa: PLR0913 - the options are keywords, and each is documented
     """
     height = _height(height)
     if type(model).__name__ == "ModelProto" and hasattr(model, "SerializeToString"):
-        return _show_file(ModelFile(f"{_proto_name(model)}.onnx", model.SerializeToString()), model, height, browser)
+        proto: Any = model
+        return _show_file(ModelFile(f"{_proto_name(proto)}.onnx", proto.SerializeToString()), proto, height, browser)
     looking = Looking(model, inputs, kwargs, {"input_size": input_size, "dtypes": dtypes, "mode": mode})
     view = looking.look({})
     if depth is not None and (not isinstance(depth, int) or depth < 1):

@@ -41,14 +41,14 @@ class TensorBytes:
     Attributes:
         dtype: Name of the data type without ``torch.``.
         shape: Size of each dimension.
-        metrics: Names and values of a few figures, as text.
+        metrics: Names and values of a few figures: text, and for ``sparsity`` the share of zeros as a number.
         description: A sentence for a person.
         data: The values in row-major order, little-endian.
     """
 
     dtype: str
     shape: tuple[int, ...]
-    metrics: tuple[tuple[str, str], ...]
+    metrics: tuple[tuple[str, str | float], ...]
     description: str
     data: bytes
 
@@ -101,7 +101,7 @@ def tensor_bytes(tensor: torch.Tensor, *, name: str = "", limit: int = LIMIT) ->
     )
 
 
-def figures(tensor: torch.Tensor) -> tuple[tuple[str, str], ...]:
+def figures(tensor: torch.Tensor) -> tuple[tuple[str, str | float], ...]:
     """Minimum, maximum, mean, standard deviation, sparsity, and how many are not finite.
 
     NaN and infinite values are counted and left out of the other figures.
@@ -134,11 +134,11 @@ def figures(tensor: torch.Tensor) -> tuple[tuple[str, str], ...]:
         squares += ((wide - here) ** 2).sum().item() + shift * shift * count * size / (count + size)
         mean += shift * size / (count + size)
         count += size
-    found: list[tuple[str, str]] = []
+    found: list[tuple[str, str | float]] = []
     if count:
         found += [("min", f"{low:.6g}"), ("max", f"{high:.6g}"), ("mean", f"{mean:.6g}")]
         found.append(("std", f"{math.sqrt(squares / count):.6g}"))
-    found.append(("sparsity", f"{zeros / tensor.numel():.2%}"))
+    found.append(("sparsity", zeros / tensor.numel()))
     found += [(label, f"{number:,}") for label, number in (("NaN", nans), ("Inf", infinite)) if number]
     return tuple(found)
 

@@ -77,7 +77,7 @@ def test_what_has_no_values_says_why(make, what, hint):
 def test_figures_leave_nan_and_infinity_out_and_count_them():
     found = dict(figures(torch.tensor([1.0, 3.0, float("nan"), float("inf"), float("-inf"), 0.0])))
     assert found == {
-        "min": "0", "max": "3", "mean": "1.33333", "std": "1.24722", "sparsity": "16.67%", "NaN": "1", "Inf": "2",
+        "min": "0", "max": "3", "mean": "1.33333", "std": "1.24722", "sparsity": 1 / 6, "NaN": "1", "Inf": "2",
     }  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def test_figures_of_many_blocks_equal_those_of_one(monkeypatch):
 
 
 def test_only_nan_has_no_minimum():
-    assert dict(figures(torch.full((2,), float("nan")))) == {"sparsity": "0.00%", "NaN": "2"}
+    assert dict(figures(torch.full((2,), float("nan")))) == {"sparsity": 0.0, "NaN": "2"}
 
 
 def test_reading_makes_no_difference_to_the_random_state():

@@ -15,17 +15,17 @@ import { count, memory, share, tensor } from './format.js';
 
 /** @type {Record<string, Column>} */
 const COLUMNS = {
-    name: { key: 'name', title: 'name', help: 'Name of the module', width: 100, text: () => '' },
+    name: { key: 'name', title: 'name', help: 'Name of the module', width: 94, text: () => '' },
     type: { key: 'type', title: 'type', help: 'Class of the module', width: 112, text: (node) => node.type, full: (node) => node.qualified || node.type },
     output: {
-        key: 'output', title: 'output', help: 'Shape of what it returns', width: 124,
+        key: 'output', title: 'output', help: 'Shape of what it returns', width: 114,
         text: (node, recording) => {
             const shapes = node.outputs.map((value) => tensor(recording.values[value]));
             return shapes.length > 1 ? `${shapes[0]} +${shapes.length - 1}` : shapes[0] ?? '';
         },
         full: (node, recording) => node.outputs.map((value) => tensor(recording.values[value])).join(', ')
     },
-    params: number('params', 'params', 'Parameters, with all modules inside', 68, (node) => node.params),
+    params: number('params', 'params', 'Parameters, with all modules inside', 66, (node) => node.params),
     trainable: number('trainable', 'trainable', 'Parameters that are trained', 78, (node) => node.trainable, (node) => node.params > 0),
     share: {
         key: 'share', title: 'share', help: 'Share of all parameters', width: 58, number: true,
