@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
 SECONDS = 30
+# Notebook 7.6 raises this by itself while it starts, in a notebook without any widget too (see test_driver.py).
+JUPYTERS_OWN = "uncaught: Cannot read properties of undefined (reading 'schema')"
 
 READY = """async () => {
   const app = window.jupyterapp;
@@ -74,12 +76,16 @@ class Traffic:
 
     def watch(self, context: BrowserContext) -> None:
         context.on("console", self._console)
-        context.on("weberror", lambda error: self.errors.append(f"uncaught: {error.error}"))
+        context.on("weberror", lambda error: self._note(f"uncaught: {error.error}"))
         context.on("request", self._request)
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
-            self.errors.append(f"{message.text} ({message.location.get('url', '')})")
+            self._note(f"{message.text} ({message.location.get('url', '')})")
+
+    def _note(self, error: str) -> None:
+        if error != JUPYTERS_OWN:
+            self.errors.append(error)
 
     def _request(self, request: Request) -> None:
         self.requests.append(request.url)

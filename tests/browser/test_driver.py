@@ -16,6 +16,7 @@ def test_widget_draws_and_kernel_answers(either, open_notebook):
     assert notebook.ask("slider.value + 1") == "42"
     assert notebook.ask_json("{'a': [1, \"it's\"]}") == {"a": [1, "it's"]}
     assert notebook.sources() == [SLIDER]
+    assert notebook.traffic.errors == []
 
 
 def test_stock_notebook_is_driven_by_hand(stock, open_notebook):

@@ -70,37 +70,46 @@ def set_theme(notebook, *, dark):
     )
 
 
+RULER = "from IPython.display import HTML, display\ndisplay(HTML('<div class=\\"ruler\\">&nbsp;</div>'))"
+
+
+@pytest.mark.parametrize("width", [480, 900, 1600])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_screenshots(lab, open_notebook, dark):
+def test_screenshots(lab, open_notebook, dark, width):
     """Pictures to be looked at; here only that the panel is as wide as wanted, and that it is light or dark."""
-    notebook = open_notebook(lab, [RESNET], dark=dark, width=1900, height=1000)
+    notebook = open_notebook(lab, [RULER, RESNET], dark=dark, width=width + 160, height=1000)
     set_theme(notebook, dark=dark)
     notebook.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
     notebook.run(0)
+    set_width(notebook, notebook.page.locator(".ruler"), width)
+    notebook.run(1)
     panel = PanelView(notebook)
     graph = panel.graph()
     panel.wait_drawn(graph)
     root = panel.scope.locator(".notebookviz").first
-    for width in (480, 900, 1600):
-        set_width(notebook, root, width)
-        for state in ("opening", "opened"):
-            if state == "opened":
-                panel.notebook.ask("panel.expand('layer1.0'), panel.select('layer1.0.conv2')")
-            wait_until(panel.iframe.is_visible, "the graph is visible")
-            settle(notebook)
-            path = SCREENSHOTS / f"{state}-{width}-{'dark' if dark else 'light'}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            root.screenshot(path=path)
-            assert brightness(path) < 0.4 if dark else brightness(path) > 0.6
-        notebook.ask("panel.collapse('layer1.0'), panel.select(None)")
+    assert abs(root.bounding_box()["width"] - width) < 16
+    for state in ("opening", "opened"):
+        if state == "opened":
+            notebook.ask("panel.expand('layer1.0'), panel.select('layer1.0.conv2')")
+            wait_until(lambda: panel.read()["selected"] == [str(graph.index_of("layer1.0.conv2"))], "it is selected")
+        settle(notebook)
+        path = SCREENSHOTS / f"{state}-{width}-{'dark' if dark else 'light'}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        root.screenshot(path=path)
+        assert brightness(path) < 0.4 if dark else brightness(path) > 0.6
 
 
-def set_width(notebook, root, width):
-    """Make the browser as wide as the panel needs to have this width."""
-    size = notebook.page.viewport_size
-    now = root.bounding_box()["width"]
-    notebook.page.set_viewport_size({"width": int(size["width"] + width - now), "height": size["height"]})
-    wait_until(lambda: abs(root.bounding_box()["width"] - width) < 2, f"the panel is {width} px wide")
+def set_width(notebook, ruler, width):
+    """Make the browser as wide as it must be for a cell's output to have this width."""
+
+    def fits():
+        missing = width - ruler.bounding_box()["width"]
+        size = notebook.page.viewport_size
+        if abs(missing) >= 1:
+            notebook.page.set_viewport_size({"width": int(size["width"] + missing), "height": size["height"]})
+        return abs(missing) < 1
+
+    wait_until(fits, f"the output is {width} px wide")
 
 
 def settle(notebook):
