@@ -70,7 +70,8 @@ def set_theme(notebook, *, dark):
     )
 
 
-RULER = "from IPython.display import HTML, display\ndisplay(HTML('<div class=\\"ruler\\">&nbsp;</div>'))"
+RULER = """from IPython.display import HTML, display
+display(HTML('<div class="ruler">&nbsp;</div>'))"""
 
 
 @pytest.mark.parametrize("width", [480, 900, 1600])
