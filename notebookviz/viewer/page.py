@@ -62,7 +62,7 @@ def page_html() -> str:
         own=(packer.FOLDER.parent / "page.css").read_text(encoding="utf-8"),
         body=_body(index),
         modules=packer.pack_modules(packer.STRUCTURE_MODULES).decode(),
-        script=packer.join_es_modules("page").replace("</script", "<\\/script"),
+        script=packer.join_es_modules("page").replace("</script", "<\\/script").replace("<!--", "<\\!--"),
     )
 
 

@@ -11,6 +11,7 @@ const PORT = 6;
 const LOPSIDED = 260;
 const APART = 12;
 const ABOVE = 6;
+const BEND = 5;
 const CACHED = 2000;
 
 /**
@@ -199,7 +200,13 @@ class Scene {
             const solved = here.solved.links[here.order.get(local)];
             const lane = (local.sources.indexOf(edge.v) - (local.sources.length - 1) / 2) * APART;
             const across = this._across(here, local, edge, solved);
-            solved.points.forEach(([, y], index) => at(across[index] + lane, y));
+            solved.points.forEach(([, y], index) => {
+                // Netron's curve cuts corners: a line that comes from afar is in its lane before it passes between boxes.
+                const x = across[index] + lane;
+                at(x, y - (index === 0 ? BEND : 1));
+                at(x, y);
+                at(x, y + (index === solved.points.length - 1 ? BEND : 1));
+            });
             const before = local.labels.indexOf(edge);
             if (before !== -1) {
                 const [x, y] = solved.label || solved.points[Math.floor(solved.points.length / 2)];
@@ -229,10 +236,10 @@ class Scene {
  * @returns {number[]}
  */
 function steer(xs, from, to) {
-    if (xs.length === 1) {
-        return [(from + to) / 2];
-    }
     const between = (x, a, b) => Math.min(Math.max(x, Math.min(a, b)), Math.max(a, b));
+    if (xs.length === 1) {
+        return [between(xs[0], from, to)];
+    }
     return xs.map((x, index) => {
         const before = index === 0 ? from : x;
         const after = index === xs.length - 1 ? to : x;
