@@ -1,0 +1,70 @@
+"""The encoding: what the page and the panel read."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+
+from notebookviz.graph.encode import encode, is_leaf, opening, pack
+from tests.graph import samples
+from tests.graph.expected import drawn, openable
+
+
+def test_it_is_json_without_empty_values_in_nodes() -> None:
+    data = encode(samples.residual())
+    assert json.loads(json.dumps(data)) == data
+    for node in data["nodes"]:
+        assert all(value not in ("", 0, [], None) for value in node.values())
+    assert data["nodes"][0]["parent"] == -1
+    assert data["totals"] == {"params": 2978, "trainable": 2978, "bytes": 11952, "macs": 0}
+
+
+def test_packed_is_the_same_gzipped_and_the_same_each_time() -> None:
+    recording = samples.residual()
+    assert json.loads(gzip.decompress(pack(recording))) == encode(recording)
+    assert pack(recording) == pack(recording)
+
+
+def test_lone_surrogates_are_packed() -> None:
+    recording = samples.Builder()
+    recording.module(-1, "Net\ud800", "")
+    assert gzip.decompress(pack(recording.recording((), ())))
+
+
+@pytest.mark.parametrize("name", ["residual", "failed", "hostile", "tree"])
+def test_leaves_are_what_cannot_be_opened(name: str) -> None:
+    recording = getattr(samples, name)()
+    children = recording.children()
+    modules = {node.index for node in recording.nodes if node.kind == "module"}
+    assert {index for index in modules if not is_leaf(recording, children, index)} - {0} == openable(recording) - {0}
+
+
+def test_opened_at_first_is_the_greatest_depth_with_at_most_forty_nodes() -> None:
+    few, many = samples.residual(2), samples.residual(12)
+    assert set(opening(few, few.children())) == openable(few)
+    opened = set(opening(many, many.children()))
+    nodes, _ = drawn(many, opened)
+    assert len(nodes - opened) <= 40
+    assert len(drawn(many, openable(many))[0] - openable(many)) > 40
+    assert opened == {0, next(node.index for node in many.nodes if node.path == "layers")}
+
+
+def test_a_depth_can_be_asked_for() -> None:
+    recording = samples.residual(12)
+    assert opening(recording, recording.children(), depth=1) == [0]
+    assert set(opening(recording, recording.children(), depth=9)) == openable(recording)
+
+
+def test_modules_that_were_never_called_do_not_count() -> None:
+    build = samples.Builder()
+    root = build.module(-1, "Net", "", (0,))
+    source = build.value(1, 4)
+    block = build.module(root, "Block", "block", (source,))
+    result = build.value(1, 4)
+    build.operator(block, "F.relu", (source,), result)
+    build.module(block, "Linear", "block.spare", marks=frozenset({"uncalled"}))
+    recording = build.recording((), ())
+    assert is_leaf(recording, recording.children(), block)
+    assert encode(recording)["nodes"][block]["leaf"] == 1
