@@ -131,8 +131,8 @@ def measure(server: JupyterServer, browser: Browser, name: str, road: str) -> di
                 found["peak_mb"] = notebook.ask_json("memory('VmHWM') - held")
         return found
     finally:
-        notebook.command("kernelmenu:shutdown")
         context.close()
+        server.end_kernels()
 
 
 def measure_trace(server: JupyterServer, browser: Browser, name: str) -> Any:  # noqa: ANN401 - seconds by tool
@@ -145,8 +145,8 @@ def measure_trace(server: JupyterServer, browser: Browser, name: str) -> Any:  #
         notebook.run(1)
         return notebook.ask_json("times")
     finally:
-        notebook.command("kernelmenu:shutdown")
         context.close()
+        server.end_kernels()
 
 
 def print_row(name: str, roads: dict[str, Any]) -> None:

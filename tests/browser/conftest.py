@@ -84,3 +84,5 @@ def open_notebook(browser, request):
             name = request.node.name.replace("/", "_").replace("[", "-").replace("]", "")
             notebook.screenshot(ARTIFACTS / "failures" / f"{name}-{number}.png")
         notebook.context.close()
+    for server in {notebook.server for notebook in opened}:
+        server.end_kernels()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -169,16 +170,22 @@ class Notebook:
         cell = self.page.locator(".jp-Notebook .jp-CodeCell").nth(index)
         prompt = cell.locator(".jp-InputPrompt").first
         before = prompt.inner_text()
-        end = time.monotonic() + SECONDS
-        while prompt.inner_text() == before and time.monotonic() < end:
-            # Until the kernel is connected the notebook swallows the key press.
-            cell.locator(".cm-content").click()
-            self.page.keyboard.press("Shift+Enter")
-            try:
-                wait_until(lambda: prompt.inner_text() != before, "the cell ran", 3)
-            except AssertionError:
-                continue
-        wait_until(lambda: prompt.inner_text().strip("[]: ").isdigit(), f"cell {index} has ended")
+
+        def number() -> str:
+            return prompt.inner_text().strip("[]: ")
+
+        def has_run() -> bool:
+            return number().isdigit() and prompt.inner_text() != before
+
+        end = time.monotonic() + 2 * SECONDS
+        while not has_run():
+            assert time.monotonic() < end, f"cell {index} did not run; its prompt is {prompt.inner_text()!r}"
+            if number() != "*":
+                # Until the kernel is connected the notebook swallows the key press, or forgets the run.
+                cell.locator(".cm-content").click()
+                self.page.keyboard.press("Shift+Enter")
+            with suppress(AssertionError):
+                wait_until(has_run, f"cell {index} has run", 4)
 
     def screenshot(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

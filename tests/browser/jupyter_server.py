@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -121,12 +121,12 @@ class JupyterServer:
             return f"{self.url}lab/workspaces/{uuid.uuid4().hex}/tree/{name}?reset&token={TOKEN}"
         return f"{self.url}notebooks/{name}?token={TOKEN}"
 
-    def request(self, method: str, path: str) -> int:
-        """Call Jupyter's REST interface; returns the status."""
+    def end_kernels(self) -> None:
+        """End every kernel, so that they don't pile up."""
+        for session in json.loads(self._request("GET", "api/sessions")):
+            self._request("DELETE", f"api/sessions/{session['id']}")
+
+    def _request(self, method: str, path: str) -> bytes:
         request = urllib.request.Request(f"{self.url}{path}?token={TOKEN}", method=method)  # noqa: S310 - loopback
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - loopback
-            return int(answer.status)
-
-    def remove(self) -> None:
-        """Delete the folder that the server worked in."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+            return bytes(answer.read())
