@@ -12,7 +12,8 @@ from notebookviz.graph.encode import opening
 from notebookviz.hold import Hold
 from notebookviz.loading import ModelFile, read_model_file
 from notebookviz.looking import Looking
-from notebookviz.panel import Panel, Parts
+from notebookviz.panel import Panel
+from notebookviz.parts import Parts
 from notebookviz.serving.protocol import Answer, Method
 from notebookviz.serving.server import Page, Server, server
 from notebookviz.viewer import netron
@@ -74,7 +75,9 @@ def show(  # noqa: PLR0913 - the options are keywords, and each is documented
     height = _height(height)
     if type(model).__name__ == "ModelProto" and hasattr(model, "SerializeToString"):
         proto: Any = model
-        return _show_file(ModelFile(f"{_proto_name(proto)}.onnx", proto.SerializeToString()), proto, height, browser)
+        return _show_file(
+            ModelFile(f"{_proto_name(proto)}.onnx", proto.SerializeToString()), height, browser, proto=proto
+        )
     looking = Looking(model, inputs, kwargs, {"input_size": input_size, "dtypes": dtypes, "mode": mode})
     view = looking.look({})
     if depth is not None and (not isinstance(depth, int) or depth < 1):
@@ -149,22 +152,38 @@ def open_file(path: str | os.PathLike[str], *, height: int = 600, browser: bool 
         >>> open_file("exported.onnx")  # doctest: +SKIP
     """
     file = read_model_file(path)
-    return _show_file(file, file, _height(height), browser, path=str(path))
+    return _show_file(file, _height(height), browser, path=str(path))
 
 
-def _show_file(file: ModelFile, held: object, height: int, browser: bool | None, path: str = "") -> Panel:  # noqa: FBT001
+def _show_file(
+    file: ModelFile,
+    height: int,
+    browser: bool | None,  # noqa: FBT001 - handed on
+    *,
+    path: str = "",
+    proto: object = None,
+) -> Panel:
     hold = Hold(file)
+
+    def held() -> ModelFile:
+        found = hold.get()
+        if found is None:
+            raise InputError(f"The panel has let go of {file_name}.", hint="Run the cell that shows it again.")
+        return found
+
+    file_name, size = file.name, len(file.data)
     methods: dict[str, Method] = {
         **_netron_methods(),
-        "file": lambda _: Answer({"name": file.name}, (file.data,)),
-        "external": lambda params: Answer({}, (file.external(str(params.get("name", ""))),)),
+        "file": lambda _: Answer({"name": file_name}, (held().data,)),
+        "external": lambda params: Answer({}, (held().external(str(params.get("name", ""))),)),
     }
     parts = Parts(
-        subject={"kind": "file", "name": file.name, "path": path or file.name, "size": len(file.data)},
-        hold=hold if held is file else Hold(held),
+        subject={"kind": "file", "name": file_name, "path": path or file_name, "size": size},
+        hold=hold if proto is None else Hold(proto),
         methods=methods,
-        page=lambda panel, saved: _file_page(panel, file, saved=saved),
-        fallback=lambda _: ("", f"{file.name}, {len(file.data):,} bytes"),
+        page=lambda panel, saved: _file_page(panel, held() if saved else None),
+        fallback=lambda _: ("", f"{file_name}, {size:,} bytes"),
+        release=hold.release,
         server=_server(),
     )
     return _present(Panel(parts, height=height), browser=browser)
@@ -188,18 +207,18 @@ def _page(panel: Panel, saved: bool) -> Page:  # noqa: FBT001 - named in Parts
     return Page(found.html, found.policy)
 
 
-def _file_page(panel: Panel, file: ModelFile, *, saved: bool) -> Page:
-    token = "" if saved else str(panel.served.get("token", ""))
-    if saved and len(file.data) > EMBEDDED:
+def _file_page(panel: Panel, file: ModelFile | None) -> Page:
+    """The page of a file: with its bytes inside when it is saved, else asking for them."""
+    if file is None:
+        found = static_html(panel.subject, b"", state=panel.state, token=str(panel.served.get("token", "")))
+        return Page(found.html, found.policy)
+    if len(file.data) > EMBEDDED:
         raise NotebookvizError(
             f"{file.name} takes {len(file.data) >> 20} MB; a saved page holds up to {EMBEDDED >> 20} MB.",
             hint="Share the file itself.",
         )
-    modules = {}
-    if saved:
-        modules = {name: netron.module_text(name) for name in sorted(netron.module_names())}
-    data = file.data if saved else b""
-    found = static_html(panel.subject, data, state=panel.state, token=token, modules=modules)
+    modules = {name: netron.module_text(name) for name in sorted(netron.module_names())}
+    found = static_html(panel.subject, file.data, state=panel.state, modules=modules)
     return Page(found.html, found.policy)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import traceback
@@ -238,6 +239,16 @@ class Job(Generic[Result]):
             self._progress = progress
         for listener in list(self._listeners):
             listener(progress)
+
+
+def _after_fork_in_child() -> None:
+    global _running_lock  # noqa: PLW0603 - the parent's thread may have held it
+    _running_lock = threading.Lock()
+    _running.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def sentence(error: BaseException) -> str:

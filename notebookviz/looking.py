@@ -15,7 +15,7 @@ from notebookviz.fingerprint import fingerprint
 from notebookviz.graph.encode import pack
 from notebookviz.hold import Hold
 from notebookviz.jobs import Job, Task
-from notebookviz.panel import View
+from notebookviz.parts import View
 from notebookviz.serving.protocol import Answer
 from notebookviz.table import ModuleTable
 from notebookviz.tensor_bytes import tensor_bytes

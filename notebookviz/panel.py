@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import weakref
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import anywidget
@@ -19,68 +19,21 @@ from notebookviz.serving.protocol import Answer, Method, answer
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from torch import nn
 
     from notebookviz.graph.records import Recording
-    from notebookviz.hold import Hold
     from notebookviz.jobs import Job, Progress
-    from notebookviz.serving.server import Page, Server
+    from notebookviz.parts import Parts, View
+    from notebookviz.serving.server import Page
     from notebookviz.table import ModuleTable
 
 GRACE: Final = 20.0
 _STATE_KEYS: Final = frozenset({"opened", "selected", "view", "options", "split", "height", "tab"})
 
 _open: weakref.WeakSet[Any] = weakref.WeakSet()
-
-
-@dataclass
-class View:
-    """One look at a model: what is drawn, and the table beside it.
-
-    Attributes:
-        graph: The packed recording.
-        recording: The recording.
-        table: Its module table.
-        mark: What changes when the model does.
-    """
-
-    graph: bytes
-    recording: Recording
-    table: ModuleTable
-    mark: object = None
-
-
-@dataclass
-class Parts:
-    """What ``api`` hands to a panel: the subject, and callables for all that needs computing.
-
-    Attributes:
-        subject: Facts for the header: ``{"kind": "structure"|"file", "name": …}``.
-        hold: The model, which the panel can let go of.
-        methods: What a route can be asked, beside what the panel answers itself.
-        page: Builds the document for a plain browser, or for a file (``saved``).
-        view: The first look; None for a file.
-        trace: Looks again, with another input size or none.
-        mark: The model's present mark; None when it can't be told.
-        export: Makes the job of an ONNX export from its options and the file to write.
-        fallback: HTML shown where no script runs, and the same as text.
-        release: Lets go of the inputs.
-    """
-
-    subject: dict[str, Any]
-    hold: Hold[Any]
-    methods: Mapping[str, Method]
-    page: Callable[[Panel, bool], Page]
-    view: View | None = None
-    trace: Callable[[Mapping[str, Any]], View] | None = None
-    mark: Callable[[], object] = lambda: None
-    export: Callable[[Mapping[str, Any], str | None], Job[Any]] | None = None
-    fallback: Callable[[Panel], tuple[str, str]] = lambda _: ("", "")
-    release: Callable[[], None] = lambda: None
-    server: Server | None = None
-    opened: list[int] = field(default_factory=lambda: [0])
+_numbers = itertools.count()
 
 
 class Panel(anywidget.AnyWidget):
@@ -110,6 +63,7 @@ class Panel(anywidget.AnyWidget):
         self._closed = False
         self._told = False
         self.run = cells.current_run()
+        self.number = next(_numbers)
         view = parts.view
         super().__init__(
             assets=assets(),
@@ -139,6 +93,11 @@ class Panel(anywidget.AnyWidget):
         self.on_msg(self._on_message)
         cells.listen(self)
         _open.add(self)
+
+    @property
+    def holding(self) -> bool:
+        """Whether the panel keeps its model alive."""
+        return self._parts.hold.held
 
     # What people use.
 
@@ -286,9 +245,10 @@ class Panel(anywidget.AnyWidget):
         self._grace.start()
 
     def _no_views(self) -> None:
+        server = self._parts.server
         if cells.busy():  # a page that was reloaded can't be heard over the comm yet
             self._wait_for_views()
-        else:
+        elif server is None or not server.watched(self._key):
             self.release()
 
     # Display.
@@ -425,5 +385,5 @@ class Panel(anywidget.AnyWidget):
 
 
 def open_panels() -> list[Panel]:
-    """The panels that were shown and not closed, oldest first."""
-    return sorted(_open, key=lambda panel: str(panel.run.execution) if panel.run else "")
+    """The panels that hold their model: shown, not closed, and their cells not run again; oldest first."""
+    return sorted((panel for panel in _open if panel.holding), key=lambda panel: panel.number)

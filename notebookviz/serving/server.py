@@ -85,6 +85,10 @@ class Server:
         """The panel under ``key``, if there is one."""
         return self._sites.get(key)
 
+    def watched(self, key: str) -> bool:
+        """Whether a page is connected to a panel."""
+        return bool(self.sockets.get(key))
+
     def url(self, key: str) -> str:
         """The address of a panel's page."""
         return f"http://127.0.0.1:{self.port}/{self.token}/{key}/"

@@ -15,10 +15,10 @@ import { count, memory, share, tensor } from './format.js';
 
 /** @type {Record<string, Column>} */
 const COLUMNS = {
-    name: { key: 'name', title: 'name', help: 'Name of the module', width: 94, text: () => '' },
+    name: { key: 'name', title: 'name', help: 'Name of the module', width: 90, text: () => '' },
     type: { key: 'type', title: 'type', help: 'Class of the module', width: 112, text: (node) => node.type, full: (node) => node.qualified || node.type },
     output: {
-        key: 'output', title: 'output', help: 'Shape of what it returns', width: 114,
+        key: 'output', title: 'output', help: 'Shape of what it returns', width: 122,
         text: (node, recording) => {
             const shapes = node.outputs.map((value) => tensor(recording.values[value]));
             return shapes.length > 1 ? `${shapes[0]} +${shapes.length - 1}` : shapes[0] ?? '';

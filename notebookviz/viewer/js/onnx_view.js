@@ -121,7 +121,7 @@ export class OnnxView {
             const now = job.seconds + (performance.now() - job.heard) / 1000;
             stage.cover({ title: `Exporting: ${job.stage}`, text: seconds(now), busy: true, action: 'Cancel', press: () => this._cancel() });
         } else if (job.state === 'failed') {
-            stage.cover({ title: 'The export failed.', text: job.message, action: job.report ? 'Report' : 'Try again', press: () => (job.report ? this._report() : this.start()) });
+            stage.cover({ title: 'The export failed.', text: job.message, action: 'Try again', press: () => this.start() });
         } else {
             this._open();
         }

@@ -144,7 +144,7 @@ export class Table {
         const modules = nodes.filter((node) => node.kind === 'module').length;
         const texts = {
             name: `Total of ${modules.toLocaleString('en')}`, params: count(totals.params), trainable: count(totals.trainable),
-            share: totals.params ? '100%' : '', macs: totals.macs ? count(totals.macs) : '', output: totals.bytes ? `${memory(totals.bytes)} stored` : ''
+            share: totals.params ? '100%' : '', macs: totals.macs ? count(totals.macs) : '', output: totals.bytes ? memory(totals.bytes) : ''
         };
         const full = { params: totals.params, trainable: totals.trainable, macs: totals.macs };
         this._foot.replaceChildren(...this._columns.map((column) => element('div', {

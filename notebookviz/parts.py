@@ -1,0 +1,64 @@
+"""What ``api`` hands to a panel: records and callables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from notebookviz.graph.records import Recording
+    from notebookviz.hold import Hold
+    from notebookviz.jobs import Job
+    from notebookviz.serving.protocol import Method
+    from notebookviz.serving.server import Page, Server
+    from notebookviz.table import ModuleTable
+
+
+@dataclass
+class View:
+    """One look at a model: what is drawn, and the table beside it.
+
+    Attributes:
+        graph: The packed recording.
+        recording: The recording.
+        table: Its module table.
+        mark: What changes when the model does.
+    """
+
+    graph: bytes
+    recording: Recording
+    table: ModuleTable
+    mark: object = None
+
+
+@dataclass
+class Parts:
+    """What ``api`` hands to a panel: the subject, and callables for all that needs computing.
+
+    Attributes:
+        subject: Facts for the header: ``{"kind": "structure"|"file", "name": …}``.
+        hold: The model, which the panel can let go of.
+        methods: What a route can be asked, beside what the panel answers itself.
+        page: Builds the document for a plain browser, or for a file (``saved``).
+        view: The first look; None for a file.
+        trace: Looks again, with another input size or none.
+        mark: The model's present mark; None when it can't be told.
+        export: Makes the job of an ONNX export from its options and the file to write.
+        fallback: HTML shown where no script runs, and the same as text.
+        release: Lets go of the inputs.
+    """
+
+    subject: dict[str, Any]
+    hold: Hold[Any]
+    methods: Mapping[str, Method]
+    page: Callable[[Any, bool], Page]
+    view: View | None = None
+    trace: Callable[[Mapping[str, Any]], View] | None = None
+    mark: Callable[[], object] = lambda: None
+    export: Callable[[Mapping[str, Any], str | None], Job[Any]] | None = None
+    fallback: Callable[[Any], tuple[str, str]] = lambda _: ("", "")
+    release: Callable[[], None] = lambda: None
+    server: Server | None = None
+    opened: list[int] = field(default_factory=lambda: [0])
