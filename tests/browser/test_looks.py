@@ -82,7 +82,7 @@ def test_screenshots(lab, open_notebook, dark, width):
     set_theme(notebook, dark=dark)
     notebook.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
     notebook.run(0)
-    set_width(notebook, notebook.page.locator(".ruler"), width)
+    set_width(notebook, notebook.page.locator(".jp-OutputArea-output:has(.ruler)"), width)
     notebook.run(1)
     panel = PanelView(notebook)
     graph = panel.graph()
