@@ -11,11 +11,13 @@ import statistics
 import sys
 import time
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import ModuleType
 
     from torch import nn
 
@@ -57,17 +59,18 @@ def roads(model: nn.Module, inputs: tuple[torch.Tensor, ...]) -> Iterator[tuple[
 
     yield "real forward pass", forward
     try:
-        from torchvista.tracer import process_graph
+        from torchvista import tracer
     except ImportError:
         pass
     else:
-        yield "torchvista trace", lambda: trace_with_torchvista(process_graph, model, inputs)
+        yield "torchvista trace", lambda: trace_with_torchvista(tracer, model, inputs)
     yield "torch.export", lambda: torch.export.export(model, inputs, strict=False)
 
 
-def trace_with_torchvista(process_graph: Callable[..., object], model: nn.Module, inputs: object) -> None:
-    """Only its trace, without its page."""
-    process_graph(model, inputs, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, show_non_gradient_nodes=True)
+def trace_with_torchvista(tracer: ModuleType, model: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+    """Only its trace, without the page that it makes afterwards."""
+    with mock.patch.object(tracer, "plot_graph"):
+        tracer.trace_model(model, inputs)
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from notebookviz.capture.trace import Tracer
 
+_LOCK = threading.Lock()
 STACK_BYTES = 64 * 2**20
 GRACE_SECONDS = 1.0
 SLICE_SECONDS = 0.1
@@ -52,7 +53,7 @@ def run(tracer: Tracer, args: tuple[Any, ...], kwargs: dict[str, Any], seconds: 
     context = contextvars.copy_context()
     modes = _thread_state()
     worker = _Worker(lambda: context.run(_body, tracer, args, kwargs, modes))
-    with undisturbed(worker):
+    with _alone(seconds), undisturbed(worker):
         worker.start()
         try:
             while not worker.done.wait(SLICE_SECONDS) and perf_counter() < tracer.deadline:
@@ -70,9 +71,23 @@ def run(tracer: Tracer, args: tuple[Any, ...], kwargs: dict[str, Any], seconds: 
     return ended
 
 
+@contextmanager
+def _alone(seconds: float) -> Iterator[None]:
+    """One pass at a time, since the streams are everyone's; one that is started inside another does not wait for it."""
+    inside = threading.current_thread().name == _Worker.NAME
+    held = not inside and _LOCK.acquire(timeout=seconds)
+    try:
+        yield
+    finally:
+        if held:
+            _LOCK.release()
+
+
 class _Worker(threading.Thread):
+    NAME = "notebookviz-trace"
+
     def __init__(self, body: Callable[[], None]) -> None:
-        super().__init__(name="notebookviz-trace", daemon=True)
+        super().__init__(name=self.NAME, daemon=True)
         self.body = body
         self.done = threading.Event()
         self.error: BaseException | None = None

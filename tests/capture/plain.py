@@ -50,8 +50,8 @@ def leaf_reachability(model, args, kwargs):  # noqa: C901 (hooks share its state
     names the call; a walk from a call's inputs meets the calls it depends on directly.
 
     Returns:
-        The calls (path, number of the call), the pairs (earlier, later) of calls joined by a path, and the numbers of the
-        calls whose output autograd follows (indices and what is made under ``no_grad`` it does not).
+        The calls (path, number of the call), the pairs (earlier, later) of calls joined by a path, and the numbers of
+        the calls whose output autograd follows (indices and what is made under ``no_grad`` it does not).
     """
     names = {module: name for name, module in model.named_modules()}
     counts: dict[str, int] = {}
@@ -128,6 +128,13 @@ def leaf_reachability(model, args, kwargs):  # noqa: C901 (hooks share its state
             module.__dict__.pop("_call_number", None)
     direct = {at: _met(starts, owner) for at, starts in entering.items()}
     return calls, _closure(direct), set(owner.values())
+
+
+def _followed(item):
+    """An input that autograd follows."""
+    if isinstance(item, torch.Tensor) and item.is_floating_point():
+        return item.clone().requires_grad_()
+    return item
 
 
 def _tensors(thing):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
@@ -40,15 +41,19 @@ def deep(levels):
         (lambda x: x, "Expected a torch.nn.Module, got the function <lambda>. Write it as an nn.Module."),
         (
             "model.onnx",
-            "Expected a torch.nn.Module, got the string 'model.onnx'. "
-            "For a file use the magic: %netron path/to/model.onnx.",
+            (
+                "Expected a torch.nn.Module, got the string 'model.onnx'. "
+                "For a file use the magic: %netron path/to/model.onnx."
+            ),
         ),
         (3, "Expected a torch.nn.Module, got an int. Pass the model itself: show(model)."),
         (ROW, "Expected a torch.nn.Module, got a tensor. Pass the model first, then its inputs: show(model, x)."),
         (
             LINEAR.state_dict(),
-            "Expected a torch.nn.Module, got a state dict of 2 tensors. "
-            "Load it into its model and pass that: model.load_state_dict(...).",
+            (
+                "Expected a torch.nn.Module, got a state dict of 2 tensors. "
+                "Load it into its model and pass that: model.load_state_dict(...)."
+            ),
         ),
     ],
 )
@@ -204,10 +209,8 @@ def sleeps(x):
 
 def catches_and_spins(x):
     while True:
-        try:
+        with contextlib.suppress(Exception):
             x = x + 1
-        except Exception:  # noqa: BLE001, S110
-            pass
 
 
 @pytest.mark.parametrize(
@@ -267,14 +270,37 @@ def test_errors_that_forward_catches_are_not_failures():
 def test_prints_and_warnings_are_swallowed_ours_only(capsys):
     class Loud(nn.Module):
         def forward(self, x):
-            print("LOUD")
+            print("LOUD")  # noqa: T201 (what is tested)
             sys.stderr.write("LOUD")
             return x
 
     recording = capture(Loud(), (ROW,))
-    print("after")
+    print("after")  # noqa: T201
     assert recording.failure is None
     assert capsys.readouterr() == ("after\n", "")
+
+
+def test_passes_in_several_threads_leave_the_streams_as_they_were():
+    streams = sys.stdout, sys.stderr
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(capture(Odd(torch.relu), (ROW,)))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [recording.failure for recording in found] == [None] * 6
+    assert (sys.stdout, sys.stderr) == streams
+
+
+def test_a_look_inside_a_look():
+    inner = []
+
+    def looks(x):
+        inner.append(capture(LINEAR))
+        return x
+
+    assert capture(Odd(looks), (ROW,)).failure is None
+    assert inner[0].root.type == "Linear"
 
 
 def test_an_empty_sequential_is_an_identity():
@@ -303,8 +329,10 @@ def test_where_nothing_can_be_inferred_the_note_says_what_to_pass():
     assert recording.tensors == "none"
     assert [node.path for node in recording.nodes] == ["", "inner"]
     assert recording.notes == (
-        "No input could be inferred (tried 1×3×224×224 float32: 'FakeTensor' object has no attribute 'nodes'). "
-        "Pass one to see the graph: show(model, x) or input_size=(1, 3, 224, 224).",
+        (
+            "No input could be inferred (tried 1×3×224×224 float32: 'FakeTensor' object has no attribute 'nodes'). "
+            "Pass one to see the graph: show(model, x) or input_size=(1, 3, 224, 224)."
+        ),
     )
 
 

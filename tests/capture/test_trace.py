@@ -18,11 +18,11 @@ def traced(request):
 
 
 def recorded_calls(recording):
-    found = []
-    for node in recording.nodes:
-        if node.kind == "module" and "uncalled" not in node.marks:
-            found.append((node.path, tuple(recording.values[value].type.shape for value in node.outputs)))
-    return found
+    return [
+        (node.path, tuple(recording.values[value].type.shape for value in node.outputs))
+        for node in recording.nodes
+        if node.kind == "module" and "uncalled" not in node.marks
+    ]
 
 
 def recorded_reachability(model, recording):
