@@ -92,6 +92,19 @@ def test_zoom_and_selection_stay(harness: Harness) -> None:
     assert harness.last("select") is None
 
 
+@pytest.mark.slow
+def test_a_captured_resnet_is_drawn_whole(harness: Harness) -> None:
+    import torchvision
+
+    from notebookviz.capture import capture
+
+    recording = capture(torchvision.models.resnet18())
+    harness.show(recording)
+    check(harness, recording, set(encode(recording)["opened"]))
+    harness.open(openable(recording))
+    check(harness, recording, openable(recording))
+
+
 def test_lines_never_cross_titles(harness: Harness) -> None:
     recording = samples.residual(3)
     for options in ({}, {"direction": "horizontal"}):

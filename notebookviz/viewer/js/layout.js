@@ -378,7 +378,7 @@ function frame(problem, drawn) {
         if (problem.sideways) {
             top -= PAD;
             bottom = Math.max(bottom, top + lengthOf(title));
-            left -= band + TITLE_GAP;
+            left -= band + PAD / 2;
             right += PAD;
             [left, right] = even(left, right, entries.length ? entries : exits);
         } else {

@@ -34,7 +34,6 @@
  * @typedef {object} Visible What is drawn for one set of opened modules.
  * @property {number[]} nodes drawn as boxes, in the order they ran
  * @property {number[]} clusters opened modules drawn as frames, outermost first (never the root)
- * @property {{value: number, from: End, to: End}[]} edges one per value and consumer
  */
 
 const DEFAULTS = Object.freeze({
@@ -114,17 +113,6 @@ export class Recording {
         return node.parent >= 0 ? within(node.path, this.nodes[node.parent].path) : node.path;
     }
 
-    /**
-     * The box that stands for a node: its outermost ancestor-or-self that is not opened.
-     * @param {number} index
-     * @param {Set<number>} opened
-     * @returns {number}
-     */
-    representative(index, opened) {
-        const line = [index, ...this.ancestors(index)].reverse();
-        return line.find((item) => !(opened.has(item) && this.canOpen(item))) ?? index;
-    }
-
     /** @param {Iterable<number>} ids @returns {Visible} */
     visible(ids) {
         const opened = new Set(ids);
@@ -144,40 +132,7 @@ export class Recording {
             }
         };
         visit(0);
-        return { nodes, clusters, edges: this._edges(nodes, clusters) };
-    }
-
-    _edges(nodes, clusters) {
-        const stands = new Map();
-        const fill = (index, box) => {
-            stands.set(index, box);
-            for (const child of this._children[index]) {
-                fill(child, box);
-            }
-        };
-        for (const index of nodes) {
-            fill(index, index);
-        }
-        for (const index of [0, ...clusters]) {
-            if (!stands.has(index)) {
-                stands.set(index, index);
-            }
-        }
-        const edges = [];
-        const seen = new Set();
-        const box = (end) => (typeof end === 'number' ? stands.get(end) : end);
-        for (const [value, ends] of this._ends) {
-            const from = box(ends.from);
-            for (const end of ends.to) {
-                const to = box(end);
-                const key = `${value} ${to}`;
-                if (from !== undefined && to !== undefined && from !== to && !seen.has(key)) {
-                    seen.add(key);
-                    edges.push({ value, from, to });
-                }
-            }
-        }
-        return edges;
+        return { nodes, clusters };
     }
 
     /** @param {number} index @returns {boolean} Whether values start and end here: an operator, or a module call in which none ran. */

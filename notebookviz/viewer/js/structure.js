@@ -114,7 +114,7 @@ export class Graph {
         this._weights = this._tensors.map((tensor) => new Value(line(tensor.name, NAME), tensor.type, tensor));
         this._values = recording.values.map(([dtype, dims, device], index) => new Value(`value ${index}\n${index}`, new TensorType([dtype, [...dims], device])));
         this._connect();
-        const argument = ([name, values], position, word) => new Argument(line(name || word, NAME), values.map((value) => this._values[value]));
+        const argument = ([name, values], position, word) => new Argument(line(name || word, 40), values.map((value) => this._values[value]));
         this.inputs = recording.inputs.map((item, position) => argument(item, position, 'input'));
         this.outputs = recording.outputs.map((item, position) => argument(item, position, 'output'));
         this.metrics = totals(recording);
