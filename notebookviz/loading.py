@@ -133,10 +133,11 @@ def _read(path: Path, shown: str) -> bytes:
 
 def _drain(descriptor: int, shown: str) -> bytes:
     """Read an opened file to its end and close it; anything but a regular file of a sensible size is refused."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise LoadingError(f"{shown} is not a regular file.", where=shown, hint="Pass a file with a model in it.")
     with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise LoadingError(f"{shown} is not a regular file.", where=shown, hint="Pass a file with a model in it.")
         if status.st_size > MAX_BYTES:
             raise LoadingError(
                 f"{shown} has {status.st_size / 1e9:.1f} GB; at most {MAX_BYTES / 1e9:.1f} GB fit into the page.",
@@ -191,7 +192,8 @@ def _read_below(folder: Path, parts: tuple[str, ...], shown: str) -> bytes:
         if getattr(error, "errno", None) in {errno.ELOOP, errno.ENOTDIR}:
             raise _linked(shown) from error
         raise _unreadable(f"External data {shown}", error) from error
-    if os.fstat(descriptor).st_nlink > 1:
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
         os.close(descriptor)
         raise _linked(shown)
     return _drain(descriptor, shown)
