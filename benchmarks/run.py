@@ -104,7 +104,8 @@ def measure(server: JupyterServer, browser: Browser, name: str, road: str) -> di
     """One road for one model, cold and warm, in a kernel and a browser context of its own."""
     inputs = ", x" if name == "gpt2" else ""
     steps = [code.format(inputs=inputs) for code in ROADS[road]]
-    context = open_context(browser)
+    # Tall enough for both panels: the browser draws nothing in a frame that is out of sight.
+    context = open_context(browser, height=2400)
     drawings = Drawings()
     drawings.watch(context)
     notebook = Notebook(server, context, Traffic())
