@@ -228,6 +228,14 @@ def test_find_lists_and_selects(shown: Harness) -> None:
     assert found["id"] == 1
 
 
+def test_find_goes_through_closed_modules(harness: Harness) -> None:
+    harness.show(samples.residual(), opened=[0])
+    menu(harness, "Find")
+    harness.frame.locator("#search").fill("layers.1.conv")
+    first = harness.frame.locator(".sidebar-find-content li").first
+    assert harness.do("reveal", first.click)["id"] == number_of("layers.1.conv")
+
+
 @pytest.fixture
 def poisoned(harness: Harness) -> Harness:
     recording = samples.hostile()

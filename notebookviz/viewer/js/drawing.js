@@ -211,7 +211,13 @@ export function createDrawing(netron, grapher, host, post) {
             const { scrollTo, select } = graph;
             graph.scrollTo = (selection, behavior) => scrollTo.call(graph, selection, still.matches ? 'instant' : behavior);
             // Netron clears the selection on any key, Shift included.
-            graph.select = (selection, source) => (selection === null && this.typing ? null : select.call(graph, selection, source));
+            graph.select = (selection, source) => {
+                const hidden = source === 'sidebar' && selection ? selection.find((value) => value instanceof Node && !graph.find(value)) : null;
+                if (hidden) {
+                    post({ type: 'reveal', id: hidden.index });
+                }
+                return selection === null && this.typing ? null : select.call(graph, selection, source);
+            };
         }
 
         _selected(graph) {
@@ -240,6 +246,17 @@ export function createDrawing(netron, grapher, host, post) {
         }
 
         // What follows replaces members of Netron's view.
+
+        /** Netron's find goes through all nodes, also those inside closed modules. */
+        find() {
+            this._searched = this.structure ? this.structure.whole() : null;
+            super.find();
+            this._searched = null;
+        }
+
+        get activeTarget() {
+            return this._searched || super.activeTarget;
+        }
 
         async pushTarget(target, node) {
             if (node instanceof Node) {

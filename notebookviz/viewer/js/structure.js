@@ -142,6 +142,13 @@ export class Graph {
         return node;
     }
 
+    /** All that ran, as one list: what Netron's find goes through. */
+    whole() {
+        const { nodes } = this.recording;
+        const listed = nodes.filter(({ index, parent, marks }) => index > 0 && !nodes[parent].leaf && !marks.includes('uncalled'));
+        return { name: this.name, inputs: this.inputs, outputs: this.outputs, nodes: listed.map(({ index }) => this.node(index)) };
+    }
+
     /** Lets go of all values that were fetched. */
     forget() {
         for (const tensor of this._tensors) {
