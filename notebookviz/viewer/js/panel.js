@@ -251,6 +251,7 @@ export class Panel {
             },
             toggle: ({ id }) => this._open(id, !this._opened.has(id), id),
             select: ({ id }) => this._selected(id),
+            reveal: ({ id }) => this._select(id, true),
             view: ({ zoom, x, y }) => {
                 if (this._state.kind === 'structure') {
                     this._state.view = { zoom, x, y };
