@@ -1,7 +1,11 @@
 """The panel in a real browser without Jupyter: saved, served, and over the comm."""
 
+import asyncio
+import json
+import queue
 import re
 import socket
+import threading
 import time
 
 import numpy as np
@@ -10,6 +14,8 @@ import torch
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 from torch import nn
+from tornado.web import Application
+from tornado.websocket import WebSocketHandler
 
 from notebookviz import api
 from notebookviz.graph.encode import pack
@@ -359,15 +365,36 @@ def test_where_the_port_is_blocked_the_comm_takes_over(tab, panel, mount):
     tab.errors.clear()  # the browser itself reports the refused connection
 
 
-def test_a_port_with_another_server_behind_it_does_not_count(tab, panel, mount):
-    other = api.server().__class__()
-    other.add(panel.served["id"], panel)
-    try:
-        mount(tab, panel, port=other.port)
-        expect(tab.locator(".root")).to_have_attribute("data-route", "comm", timeout=10000)
-    finally:
-        other.stop()
-        tab.errors.clear()
+class Impostor(WebSocketHandler):
+    """Takes every socket and answers everything, but does not know the token."""
+
+    def check_origin(self, origin):
+        return True
+
+    def on_message(self, message):
+        self.write_message(json.dumps({"id": json.loads(message)["id"], "result": {"token": "guess"}, "error": None}))
+
+
+@pytest.fixture
+def impostor():
+    loop = asyncio.new_event_loop()
+    ports = queue.Queue()
+
+    async def serve():
+        ports.put(Application([(r"/.*", Impostor)]).listen(0, "127.0.0.1"))
+
+    threading.Thread(target=lambda: (loop.run_until_complete(serve()), loop.run_forever()), daemon=True).start()
+    web = ports.get(timeout=10)
+    yield next(iter(web._sockets.values())).getsockname()[1]
+    loop.call_soon_threadsafe(loop.stop)
+
+
+def test_a_port_whose_server_does_not_know_the_token_does_not_count(tab, panel, mount, impostor):
+    mount(tab, panel, port=impostor)
+    expect(tab.locator(".root")).to_have_attribute("data-route", "comm", timeout=10000)
+    row(tab, "first").click()
+    wait(tab, lambda: panel.selected is not None, "the click arrived over the comm")
+    tab.errors.clear()  # the browser itself reports that there is no proxy
 
 
 def test_a_dropped_socket_comes_back_and_what_was_asked_meanwhile_is_answered(tab, panel, mount):
