@@ -143,7 +143,7 @@ class ModuleTable:
         foot = "<br>".join(escape(line) for line in self._footer())
         return (
             '<div style="max-height:480px;overflow:auto;font-size:13px">'
-            '<table style="border-collapse:collapse;font-variant-numeric:tabular-nums">'
+            '<table style="border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums">'
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
             f'<p style="margin:6px 10px;font-size:13px">{foot}</p>'
         )

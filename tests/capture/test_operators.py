@@ -219,6 +219,12 @@ def test_dropout_in_eval_is_a_node_of_its_own():
     assert linears[1].inputs[0].values == dropout.outputs
 
 
+def test_an_operator_that_returns_its_input_does_not_capture_its_neighbours_edges():
+    recording, found = operators(lambda _, x: (F.dropout(x, training=False), x.float(), x * 2)[2])
+    assert [node.type for node in found] == ["F.dropout", "float", "*"]
+    assert [node.inputs[0].values for node in found] == [recording.inputs[0].values] * 3
+
+
 def test_a_shared_module_counts_its_calls():
     relu = nn.ReLU()
     recording = capture(nn.Sequential(nn.Linear(4, 4), relu, nn.Linear(4, 4), relu))
