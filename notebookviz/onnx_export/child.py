@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Answer = tuple[dict[str, Any], list[bytes]]
     Enter = Callable[[str], None]
 
-NICE = 10
+NICE = 5
 
 
 def main() -> None:

@@ -75,7 +75,10 @@ def parameter_names(model: torch.nn.Module) -> list[str]:
 
 def bound_arguments(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """The call's arguments by the names of forward's parameters, as ``torch.export`` wants them."""
-    signature = inspect.signature(model.forward)
+    try:
+        signature = inspect.signature(model.forward)
+    except (TypeError, ValueError):  # a TorchScript method has none
+        return {**{f"input_{index}": item for index, item in enumerate(args)}, **kwargs}
     bound = signature.bind(*args, **kwargs).arguments
     result: dict[str, Any] = {}
     for name, value in bound.items():

@@ -51,7 +51,7 @@ def export(
     flat = FlatOutputs(rebuilt.model)
     opened = OpenModules(rebuilt.model)
     enter("tracing")
-    notes: list[str] = []
+    notes = exportable_experts(rebuilt.model)
     with OnlyCpu() if task["devices"] else contextlib.nullcontext(), opened.watching():
         try:
             program, dynamic = _trace(task, rebuilt, mode, notes)
@@ -166,6 +166,18 @@ def _trace_dynamic(
     )
 
 
+def exportable_experts(model: torch.nn.Module) -> list[str]:
+    """Ask transformers' mixtures of experts for the form that ONNX can express; returns what was done, as notes."""
+    changed = False
+    for module in model.modules():
+        config = getattr(module, "config", None)
+        if getattr(config, "_experts_implementation", "batched_mm") != "batched_mm":
+            with contextlib.suppress(AttributeError, TypeError, ValueError):
+                config._experts_implementation = "batched_mm"  # type: ignore[union-attr]  # noqa: SLF001
+                changed = True
+    return ["The experts were exported in their batched form (experts_implementation='batched_mm')."] if changed else []
+
+
 def _repeated(tensor: torch.Tensor, mode: FakeTensorMode) -> torch.Tensor:
     if isinstance(tensor, FakeTensor):
         with mode:
@@ -246,6 +258,10 @@ def _swap_weights(model: ir.Model, rebuilt: Rebuilt) -> dict[str, str]:
     pointers = {
         _pointer(tensor): rebuilt.specs[index].name for index, tensor in rebuilt.tensors.items() if _pointer(tensor)
     }
+    # ONNX has no complex initializers: torch.onnx splits them into real and imaginary parts, under the same name.
+    complexes = {
+        (spec.name, (*spec.shape, 2)): spec.name for spec in rebuilt.specs if spec.name and spec.torch_dtype.is_complex
+    }
     live: dict[str, str] = {}
     outputs = set(model.graph.outputs)
     for key, value in list(model.graph.initializers.items()):
@@ -255,7 +271,7 @@ def _swap_weights(model: ir.Model, rebuilt: Rebuilt) -> dict[str, str]:
         raw = getattr(value.const_value, "raw", None)
         if not isinstance(raw, torch.Tensor):
             continue
-        name = names.get(id(raw)) or pointers.get(_pointer(raw), "")
+        name = names.get(id(raw)) or pointers.get(_pointer(raw)) or complexes.get((key, tuple(raw.shape)), "")
         if name:
             live[key] = name
             value.const_value = address(key, value.const_value)

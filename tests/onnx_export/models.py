@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import types
 
 import torch
 from torch import nn
@@ -151,3 +152,25 @@ class Slow(nn.Module):
         while time.monotonic() < end:
             sum(range(1000))
         return x
+
+
+class Complex(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("phase", torch.randn(4, dtype=torch.complex64))
+
+    def forward(self, x):
+        return torch.view_as_real(torch.view_as_complex(x) * self.phase)
+
+
+class Experts(nn.Module):
+    """Has a configuration as transformers' mixtures of experts have."""
+
+    def __init__(self):
+        super().__init__()
+        self.config = types.SimpleNamespace(_experts_implementation="grouped_mm", use_cache=True)
+
+    def forward(self, x, use_cache=True):
+        if self.config._experts_implementation != "batched_mm":
+            raise RuntimeError("grouped")
+        return {"y": x * 2, "cache": [x * 3] if use_cache else None}

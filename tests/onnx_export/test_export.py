@@ -12,7 +12,7 @@ import transformers
 from torch import nn
 
 from notebookviz.onnx_export import STAGES, export, save
-from tests.onnx_export.models import Closures, FixedBatch, Images, OnAccelerator, Tied
+from tests.onnx_export.models import Closures, Complex, Experts, FixedBatch, Images, OnAccelerator, Tied
 
 IDS = torch.arange(16).reshape(1, 16)
 SMALL = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_size": 32, "intermediate_size": 64}
@@ -207,3 +207,19 @@ def test_no_free_batch_on_request(in_process):
     result = export(nn.Linear(3, 2), (torch.randn(1, 3),), dynamic_batch=False)
     assert dims(graph(result).input[0]) == [1, 3]
     assert result.notes == ()
+
+
+def test_a_complex_buffer(in_process, tmp_path):
+    model = Complex()
+    result = export(model, (torch.randn(1, 4, 2),))
+    assert result.live == {"phase": "phase"}
+    assert save(result, model, tmp_path / "m.onnx", compare=True).check.verdict == "agrees"
+
+
+def test_cache_and_experts_of_transformers_do_not_stop_it(in_process):
+    model = Experts()
+    result = export(model, (torch.randn(1, 4),), {"use_cache": True})
+    assert result.exporter == "torch.export"
+    assert result.outputs == ("y",)
+    assert "experts_implementation='batched_mm'" in result.notes[0]
+    assert (model.config._experts_implementation, model.config.use_cache) == ("grouped_mm", True)

@@ -77,3 +77,11 @@ def test_an_old_opset_is_left_to_torchscript(in_process):
     result = export(nn.Linear(3, 2), (torch.ones(1, 3),), opset=17)
     assert (result.exporter, result.opset) == ("TorchScript", 17)
     assert "torch.export writes opset 18 or newer, and 17 was asked for" in result.notes[0]
+
+
+def test_a_torchscript_module_goes_to_its_own_exporter(in_process, tmp_path):
+    model = torch.jit.script(nn.Sequential(nn.Linear(4, 4), nn.ReLU()))
+    result = export(model, (torch.randn(1, 4),))
+    assert result.exporter == "TorchScript"
+    assert result.live == {"0.weight": "0.weight", "0.bias": "0.bias"}
+    assert save(result, model, tmp_path / "m.onnx", compare=True).check.verdict == "agrees"
