@@ -282,8 +282,8 @@ class Panel(anywidget.AnyWidget):
 
     @property
     def methods(self) -> Mapping[str, Method]:
-        """What a route can ask."""
-        return self._methods
+        """What a socket can ask; only the notebook's own page may name an origin, over the comm."""
+        return {name: method for name, method in self._methods.items() if name != "origin"}
 
     def page(self) -> Page:
         """The document for a plain browser."""

@@ -103,6 +103,13 @@ def test_what_is_wrong_is_said_with_the_next_step(call, text):
         call()
 
 
+def test_a_socket_can_not_allow_an_origin():
+    panel = show(small(), torch.zeros(1, 4))
+    assert "origin" not in panel.methods
+    panel._on_message(panel, {"id": 1, "method": "origin", "params": {"origin": "https://hub.example.org"}}, [])
+    assert serving.server().origins.origin_allowed("https://hub.example.org")
+
+
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(LoadingError):
         open_file(tmp_path / "none.onnx")
