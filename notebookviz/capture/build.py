@@ -17,6 +17,7 @@ from notebookviz.graph.records import (
     Source,
     Value,
 )
+from notebookviz.graph.totals import ancestors
 
 if TYPE_CHECKING:
     from torch import nn
@@ -219,8 +220,8 @@ class _Builder:
         for node in nodes:
             if node.kind == "module":
                 called.setdefault(node.path, node.index)
-        holding = {part for path in self.own for part in _upwards(path)}
-        reached = {part for path in called for part in _upwards(path)}
+        holding = {part for path in self.own for part in ancestors(path)}
+        reached = {part for path in called for part in ancestors(path)}
         found: list[Node] = []
         for path, module in naming.modules(self.skeleton.model):
             if path in called:
@@ -230,7 +231,7 @@ class _Builder:
                 continue
             parent = -1
             if path:
-                above = _upwards(path.rpartition(".")[0])
+                above = ancestors(path.rpartition(".")[0])
                 parent = next((called[part] for part in above if part in called), 0)
             index = len(nodes) + len(found)
             called[path] = index
@@ -244,14 +245,6 @@ class _Builder:
                 )
             )
         return found
-
-
-def _upwards(path: str) -> list[str]:
-    found = [path]
-    while path:
-        path = path.rpartition(".")[0]
-        found.append(path)
-    return found
 
 
 def _argument(item: Flow) -> Argument:
