@@ -187,3 +187,10 @@ def test_a_process_ends_although_a_panel_is_open():
 
 def test_the_server_is_the_processes_own():
     assert show(small(), torch.zeros(1, 4)).served["token"] == serving.server().token
+
+
+def test_the_saved_page_of_resnet50_is_below_400_kilobytes(tmp_path):
+    from torchvision.models import resnet50
+
+    show(resnet50()).save_html(tmp_path / "a.html")
+    assert (tmp_path / "a.html").stat().st_size < 400_000

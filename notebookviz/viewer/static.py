@@ -46,8 +46,13 @@ noscript {{ display: block; padding: 1em; font-family: sans-serif; }}
 <script type="text/plain" id="style" nonce="{nonce}">{style}</script>
 <script type="text/plain" id="page" nonce="{nonce}">{page}</script>
 <script type="text/plain" id="data" nonce="{nonce}">{data}</script>
+<script type="text/plain" id="script" nonce="{nonce}">{script}</script>
 <script type="module" nonce="{nonce}">
-{script}</script>
+const packed = Uint8Array.from(atob(document.getElementById('script').textContent), (each) => each.charCodeAt(0));
+const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'));
+const source = new Blob([await new Response(stream).text()], {{ type: 'text/javascript' }});
+await import(URL.createObjectURL(source));
+</script>
 </body>
 </html>
 """
@@ -122,7 +127,7 @@ def static_html(  # noqa: PLR0913 - each is documented
         style=_packed(files("notebookviz.viewer").joinpath("panel.css").read_bytes()),
         page=_packed(page.encode()),
         data=base64.b64encode(data).decode(),
-        script=static_source().replace("</script", "<\\/script").replace("<!--", "<\\!--"),
+        script=_packed(static_source().encode()),
     )
     return Document(text, policy)
 
