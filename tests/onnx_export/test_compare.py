@@ -76,6 +76,8 @@ def test_a_planted_mistake_is_wrong(swapped, file, in_process, mistake):
     else:
         assert check.relative > 1e-3
         assert f"{check.absolute:.2g}" in check.sentence
+    if mistake is nudge:
+        assert check.absolute == pytest.approx(0.01, rel=0.01)
 
 
 def test_weights_in_the_wrong_place_are_found_on_saving(swapped, in_process, tmp_path):
