@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from notebookviz.capture import describe, hints, naming, source
+from notebookviz.capture import describe, hints, naming, operators, source
 from notebookviz.capture.trace import LONGEST_MESSAGE, Stopped, message
 from notebookviz.graph.records import (
     Argument,
@@ -135,7 +135,7 @@ class _Builder:
             "outputs": tuple(entry.outputs),
             "macs": macs,
             "marks": marks,
-            "message": entry.message if "failed" in marks else "",
+            "message": self._message(entry) if "failed" in marks else "",
             "source": source.record(entry.place, self.sources),
         }
         if entry.module is not None:
@@ -144,13 +144,17 @@ class _Builder:
         op = entry.operator
         return Node(
             kind="operator",
-            type=entry.type,
+            type=operators.label(entry.type),
             qualified=op.qualified if op is not None else "",
             path=path,
             attributes=tuple(Attribute(naming.cut(name, 100), value) for name, value in entry.attributes),
             doc=op.doc if op is not None else "Returns its input unchanged.",
             **shared,
         )
+
+    def _message(self, entry: Entry) -> str:
+        """Why it failed; a module fails by the operator in it."""
+        return entry.message or self.draft.entries[self.draft.failed].message
 
     def _path(self, entry: Entry) -> str:
         at = entry.parent
@@ -188,12 +192,7 @@ class _Builder:
 
     def _marks(self) -> list[frozenset[Mark]]:
         draft = self.draft
-        chain = set()
-        if draft.error is not None and draft.failed >= 0:
-            at = draft.entries[draft.failed].parent
-            while at >= 0:
-                chain.add(at)
-                at = draft.entries[at].parent
+        failed, chain = self._failed()
         used = {
             value
             for entry in self.entries
@@ -205,7 +204,7 @@ class _Builder:
         found = []
         for entry in self.entries:
             marks = set(entry.marks) - {"failed", "unfinished"}
-            if entry.index == draft.failed and draft.error is not None:
+            if entry.index in failed:
                 marks.add("failed")
             elif entry.index in chain:
                 marks.add("unfinished")
@@ -213,6 +212,22 @@ class _Builder:
                 marks.add("unused")
             found.append(frozenset(marks))
         return found
+
+    def _failed(self) -> tuple[set[int], set[int]]:
+        """The entry that failed, with the innermost module call around it; and the module calls around that."""
+        draft = self.draft
+        if draft.error is None or draft.failed < 0:
+            return set(), set()
+        at = draft.failed
+        failed = {at}
+        while draft.entries[at].module is None and draft.entries[at].parent >= 0:
+            at = draft.entries[at].parent
+            failed.add(at)
+        chain = set()
+        while draft.entries[at].parent >= 0:
+            at = draft.entries[at].parent
+            chain.add(at)
+        return failed, chain
 
     def _uncalled(self, nodes: list[Node], *, everything: bool) -> list[Node]:
         """Modules that never ran: those that hold parameters, or all of them where nothing ran at all."""

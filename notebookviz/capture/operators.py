@@ -18,6 +18,7 @@ SYMBOLS = {
     "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "invert": "~",
     "truediv": "/", "floordiv": "//", "mod": "%", "getitem": "[]", "setitem": "[]=",
 }  # fmt: skip
+LABELS = {"[]": "[…]", "[]=": "[…]="}  # two brackets alone look like the box of a missing letter
 REFLECTED = frozenset(
     {"__radd__", "__rsub__", "__rmul__", "__rtruediv__", "__rdiv__", "__rfloordiv__", "__rmod__", "__rpow__"}
     | {"__rmatmul__", "__rand__", "__ror__", "__rxor__", "__rlshift__", "__rrshift__"}
@@ -96,6 +97,16 @@ def symbol(method: str) -> str:
 
 _OPERATORS: dict[Any, Operator] = {}
 _NAMES: dict[Any, tuple[str, ...]] = {}
+
+
+def label(name: str) -> str:
+    """An operator's name as it is shown.
+
+    Example:
+        >>> label("[]"), label("[]="), label("F.relu")
+        ('[…]', '[…]=', 'F.relu')
+    """
+    return LABELS.get(name, name)
 
 
 def operator(func: Any) -> Operator:  # noqa: ANN401

@@ -37,8 +37,8 @@ def operators(body, x=X):
         (lambda _, x: x + 1, "+", "torch.Tensor.add", ["input"], {"other": "1"}),
         (lambda _, x: 1 - x, "-", "torch.Tensor.__rsub__", ["other"], {"input": "1"}),
         (lambda m, x: x @ m.weight, "@", "torch.Tensor.matmul", ["input", "other"], {}),
-        (lambda _, x: x[:, 0], "[]", "torch.Tensor.__getitem__", ["input"], {"index": ":, 0"}),
-        (lambda _, x: x[..., None, :2], "[]", "torch.Tensor.__getitem__", ["input"], {"index": "..., None, :2"}),
+        (lambda _, x: x[:, 0], "[…]", "torch.Tensor.__getitem__", ["input"], {"index": ":, 0"}),
+        (lambda _, x: x[..., None, :2], "[…]", "torch.Tensor.__getitem__", ["input"], {"index": "..., None, :2"}),
         (lambda _, x: x.view(2, -1), "view", "torch.Tensor.view", ["input"], {"size": "(2, -1)"}),
         (lambda _, x: x.permute(1, 0), "permute", "torch.Tensor.permute", ["input"], {"dims": "(1, 0)"}),
         (lambda _, x: x.expand(2, -1, -1), "expand", "torch.Tensor.expand", ["input"], {"size": "(2, -1, -1)"}),
@@ -130,8 +130,8 @@ def test_a_write_is_read_by_what_comes_later():
         return y - 3
 
     recording, found = operators(body)
-    assert [node.type for node in found] == ["clone", "[]=", "*=", "+=", "-"]
-    assert [producer(recording, node.inputs[0].values[0]) for node in found[1:]] == ["clone", "[]=", "*=", "+="]
+    assert [node.type for node in found] == ["clone", "[…]=", "*=", "+=", "-"]
+    assert [producer(recording, node.inputs[0].values[0]) for node in found[1:]] == ["clone", "[…]=", "*=", "+="]
     assert [("in-place" in node.marks) for node in found] == [False, True, True, True, False]
 
 
@@ -142,7 +142,7 @@ def test_a_write_through_a_view_reaches_the_whole():
         return y * 2
 
     recording, found = operators(body)
-    assert [node.type for node in found] == ["clone", "[]", "+=", "*"]
+    assert [node.type for node in found] == ["clone", "[…]", "+=", "*"]
     assert {producer(recording, value) for value in found[-1].inputs[0].values} == {"clone", "+="}
 
 
@@ -249,7 +249,7 @@ def test_real_values_of_buffers_steer_the_pass():
 
 def test_what_depends_on_data_is_assumed_and_marked():
     recording, found = operators(lambda _, x: x[x > 0] * 2)
-    assert [(node.type, "assumed" in node.marks) for node in found] == [(">", False), ("[]", True), ("*", False)]
+    assert [(node.type, "assumed" in node.marks) for node in found] == [(">", False), ("[…]", True), ("*", False)]
     assert recording.notes == ("1 result depends on data and was assumed; marked in the graph.",)
 
 

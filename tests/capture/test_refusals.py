@@ -157,7 +157,9 @@ def test_a_shape_bug_shows_the_graph_up_to_it():
     recording = capture(model, (ROW,))
     failed = recording.nodes[recording.failure.node]
     assert (failed.type, failed.path, failed.marks) == ("F.linear", "2", {"failed"})
-    assert [node.path for node in recording.nodes if "unfinished" in node.marks] == ["", "2"]
+    layer = recording.nodes[failed.parent]
+    assert (layer.path, layer.marks, layer.message) == ("2", {"failed"}, recording.failure.message)
+    assert [node.path for node in recording.nodes if "unfinished" in node.marks] == [""]
     assert recording.failure.message == "a and b must have same reduction dim, but got [1, 4] X [5, 2]."
     assert recording.failure.hint == (
         "Linear 2 takes 5 features and got 4: set in_features=4 there, or make the layer before it return 5."

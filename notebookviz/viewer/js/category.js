@@ -22,7 +22,7 @@ const OPERATORS = new Map(Object.entries({
     normalization: 'batch_norm layer_norm group_norm instance_norm rms_norm local_response_norm normalize',
     dropout: 'dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout stochastic_depth',
     shape: 'view reshape flatten unflatten permute transpose t T mT squeeze unsqueeze expand expand_as view_as contiguous movedim moveaxis swapaxes swapdims size shape pixel_shuffle pixel_unshuffle',
-    tensor: 'cat concat concatenate stack hstack vstack split chunk tensor_split unbind getitem __getitem__ setitem __setitem__ index_select index_copy gather scatter scatter_add pad repeat repeat_interleave tile roll flip narrow select where masked_fill masked_select take index_put unfold fold tril triu',
+    tensor: 'cat concat concatenate stack hstack vstack split chunk tensor_split unbind […] […]= index_select index_copy gather scatter scatter_add pad repeat repeat_interleave tile roll flip narrow select where masked_fill masked_select take index_put unfold fold tril triu',
     transform: 'to type float half double bfloat16 int long bool clone copy_ detach type_as',
     data: 'arange zeros ones full empty rand randn tensor linspace eye zeros_like ones_like full_like rand_like randn_like empty_like new_zeros new_ones new_full new_empty interpolate upsample one_hot',
     quantization: 'quantize_per_tensor quantize_per_channel dequantize fake_quantize_per_tensor_affine fake_quantize_per_channel_affine int_repr',
