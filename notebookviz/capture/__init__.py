@@ -128,12 +128,12 @@ class _Session:
         return attempt
 
     def _once(self, call: arguments.Call, text: str, *, truth: bool) -> _Attempt:
-        began = perf_counter()
         header = build.Header(mode=self.mode, input_text=text, limit=self.limit)
         with runner.undisturbed():
             skeleton = Skeleton(self.model, self.mode)
             transformer_inputs.turn_off_caches(skeleton.model, self.model)
         tracer = Tracer(skeleton, truth=truth)
+        began = perf_counter()
         header.ended = runner.run(tracer, *call, max(self.until - perf_counter(), 0.0))
         header.seconds = perf_counter() - began
         return _Attempt(tracer.draft, skeleton, header)

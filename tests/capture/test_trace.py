@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
+import torch
 from torch import nn
 
+import notebookviz.capture as capturing
 from notebookviz.capture import capture
 from tests.capture import models, plain
 
@@ -75,3 +79,36 @@ def test_a_path_exactly_where_autograd_has_one(traced):
     found, expected = ({pair for pair in pairs if followed.issuperset(pair)} for pairs in (found, expected))
     assert found == expected
     assert len(expected) > len(calls)
+
+
+class GradientInside(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.same = nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(self.same(leaf).square().sum(), leaf)
+        return gradient
+
+
+def test_gradients_flow_through_a_pass_through_module():
+    recording = capture(GradientInside(), (torch.ones(2, 3),))
+    assert recording.failure is None
+    (output,) = recording.outputs[0].values
+    assert recording.values[output].type.shape == (2, 3)
+    assert [node.path for node in recording.nodes if node.kind == "module"] == ["", "same"]
+
+
+def test_the_seconds_are_those_of_the_traced_pass(monkeypatch):
+    made = capturing.Skeleton
+
+    def slow(*args):
+        time.sleep(0.4)
+        return made(*args)
+
+    monkeypatch.setattr(capturing, "Skeleton", slow)
+    began = time.perf_counter()
+    recording = capture(nn.Linear(4, 4))
+    assert 0 < recording.seconds < time.perf_counter() - began - 0.4
