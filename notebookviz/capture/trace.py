@@ -279,7 +279,9 @@ class Tracer:
         current, self.current = self.current, None
         try:
             with torch._C.DisableTorchFunction():  # noqa: SLF001 (this is not the model's doing)
-                return torch.ops.aten.alias.default(tensor)  # type: ignore[no-any-return]
+                # A chain of views takes quadratic time, one of detached tensors does not; gradients need the view.
+                make = torch.ops.aten.alias if tensor.requires_grad else torch.ops.aten.detach
+                return make.default(tensor)  # type: ignore[no-any-return]
         except Exception:  # noqa: BLE001 (a subclass without aliases keeps its object)
             return tensor
         finally:
