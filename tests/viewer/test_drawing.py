@@ -202,3 +202,25 @@ def test_marks_are_words(harness: Harness) -> None:
     captions = " ".join(harness.frame.locator(".nbv-caption").all_text_contents())
     assert "skip · passthrough" in captions
     assert "unused" in captions
+
+
+def test_a_tied_weight_goes_by_its_name_where_it_stands(harness: Harness) -> None:
+    build = samples.Builder()
+    root = build.module(-1, "Net", "", (0,))
+    source = build.value(1, 4)
+    tied = build.weight("embedding.weight", 9, 4, aliases=("head.weight", "last.bias"))
+    for path in ("embedding", "head", "last", "other"):
+        build.layer(root, "Linear", "F.linear", path, source, (1, 9), (tied,))
+    harness.show(build.recording((), ()), opened=[0])
+    names = [
+        harness.frame.locator(f"[data-id='{node}'] .node-argument tspan").nth(2).text_content() for node in (1, 3, 5, 7)
+    ]
+    assert names == ["weight", "weight", "bias", "embedding.weight"]
+
+
+def test_modules_without_lines_stand_in_order(harness: Harness) -> None:
+    recording = samples.tree()
+    harness.show(recording)
+    tops = [rectangle(harness, f"[data-id='{node}']")["top"] for node in range(1, len(recording.nodes))]
+    assert tops == sorted(tops)
+    assert len(set(tops)) == 4

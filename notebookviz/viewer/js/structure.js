@@ -213,8 +213,11 @@ export class Graph {
         return this.recording.initializers[item].type[1].length === 0 && this.recording.initializers[item].kind !== 'parameter';
     }
 
+    /** A tied tensor goes by the name that it has inside the module it stands on. */
     _relative(item, row) {
-        return line(within(this.recording.initializers[item].name, row.path), 40);
+        const { name, aliases } = this.recording.initializers[item];
+        const own = [name, ...aliases].find((each) => row.path !== '' && each.startsWith(`${row.path}.`));
+        return line(within(own ?? name, row.path), 40);
     }
 
     _named(declared, flows) {
