@@ -9,9 +9,49 @@ export class Canvas {
 
     /** @param {Document} document @param {() => any} target Gives Netron's drawn graph. */
     constructor(document, target) {
-        this._window = document.getElementById('target');
         this._document = document;
+        this._window = document.getElementById('target');
         this._target = target;
+        this._size = this._measured();
+        this._kept = null;
+        this._fitted = null;
+        this._window.addEventListener('scroll', () => this.keep());
+        document.defaultView.addEventListener('resize', () => this._resized());
+    }
+
+    /** Remembers what is seen, to come back to when the window gets another size. */
+    keep() {
+        if (this._target() && same(this._size, this._measured())) {
+            this._kept = this.view;
+        }
+    }
+
+    /** What was fitted fits again; else what is seen keeps its place below the middle of the upper edge. */
+    _resized() {
+        const target = this._target();
+        if (same(this._size, this._measured()) || !this.shown) {
+            return;
+        }
+        this._size = this._measured();
+        if (!target || !this._kept) {
+            return;
+        }
+        if (this._fitted && same(this._fitted, this._state(this._kept))) {
+            this.fit(this._sideways);
+        } else {
+            this.view = this._kept;
+        }
+    }
+
+    /** The size of the whole page: the sidebar, which takes room from the window, does not count. */
+    _measured() {
+        const { innerWidth, innerHeight } = this._document.defaultView;
+        return [innerWidth, innerHeight];
+    }
+
+    _state({ zoom, x, y }) {
+        const { width, height } = this._target();
+        return [zoom, x, y, width, height];
     }
 
     /** The margin to leave round the drawing, in its own units. */
@@ -26,6 +66,7 @@ export class Canvas {
     /** Fits the drawing to the width, its top in view, never too small to read and never enlarged. */
     fit(sideways = false) {
         const target = this._target();
+        this._sideways = sideways;
         const [extent, space] = sideways ? [target.height, this._window.clientHeight] : [target.width, this._window.clientWidth];
         target.zoom = Math.min(1, Math.max(SMALLEST, space / (extent + 2 * MARGIN)));
         const { originX: x, originY: y, width, height, zoom } = target;
@@ -38,6 +79,8 @@ export class Canvas {
         } else {
             this._scroll((wide ? start.x : x + width / 2) - this._window.clientWidth / zoom / 2, y - MARGIN / zoom);
         }
+        this.keep();
+        this._fitted = this._state(this.view);
     }
 
     /** @returns {{zoom: number, x: number, y: number}} Zoom, and the point of the drawing at the middle of the upper edge. */
@@ -79,6 +122,8 @@ export class Canvas {
         return this._document.getElementById('origin').getScreenCTM();
     }
 }
+
+const same = (one, other) => one.every((number, index) => Math.abs(number - other[index]) < 1);
 
 function centre(element) {
     const { e, f } = element.transform.baseVal.consolidate().matrix;

@@ -158,6 +158,7 @@ export function createDrawing(netron, grapher, host, post) {
 
         /** Tells the panel where the view stands. */
         moved() {
+            this.canvas.keep();
             if (this.target && this.structure) {
                 post({ type: 'view', ...this.canvas.view });
             }
