@@ -28,8 +28,14 @@ def test_theme_changes_at_run_time(harness: Harness) -> None:
     assert background(harness) == "rgb(255, 255, 255)"
     harness.send({"type": "theme", "theme": "dark"})
     harness.page.wait_for_timeout(50)
-    assert background(harness) == "rgb(64, 64, 64)"
-    harness.send({"type": "theme", "theme": "light"})
+    assert background(harness) == "rgb(27, 29, 33)"
+    harness.send({"type": "theme", "theme": "dark", "background": "rgb(17, 17, 17)"})
+    harness.page.wait_for_timeout(50)
+    assert background(harness) == "rgb(17, 17, 17)"
+    assert harness.frame.evaluate("getComputedStyle(document.getElementById('target')).backgroundColor") == (
+        "rgb(17, 17, 17)"
+    )
+    harness.send({"type": "theme", "theme": "light", "background": "url(x)"})
     harness.page.wait_for_timeout(50)
     assert background(harness) == "rgb(255, 255, 255)"
 
@@ -53,14 +59,22 @@ CONTRAST = """() => {
             if (ratio < 4.5) found.push(`${text.textContent}: ${ratio.toFixed(2)}`);
         }
     }
+    for (const text of document.querySelectorAll('.edge-label')) {
+        const [a, b] = [light(number(getComputedStyle(text).fill)), light(page)];
+        const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        if (ratio < 4.5) found.push(`${text.textContent}: ${ratio.toFixed(2)}`);
+    }
     return found;
 }"""
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_all_text_in_the_graph_has_contrast(harness: Harness, theme: str) -> None:
+@pytest.mark.parametrize(
+    ("theme", "background"),
+    [("light", None), ("light", "rgb(245, 245, 240)"), ("dark", None), ("dark", "rgb(17, 17, 17)")],
+)
+def test_all_text_in_the_graph_has_contrast(harness: Harness, theme: str, background: str | None) -> None:
     for recording in (samples.residual(), samples.failed()):
-        harness.show(recording, opened=openable(recording), theme=theme)
+        harness.show(recording, opened=openable(recording), theme=theme, background=background)
         harness.page.mouse.move(2, 2)
         assert harness.frame.evaluate(CONTRAST) == []
 
@@ -185,3 +199,65 @@ def test_selecting_from_the_panel_is_no_echo(harness: Harness) -> None:
     box = harness.frame.evaluate("id => document.querySelector(`[data-id='${id}']`).getBoundingClientRect().top", last)
     assert 0 < box < 700
     assert harness.last("select") is None
+
+
+def test_the_zoom_buttons_are_the_panels(harness: Harness) -> None:
+    harness.show(samples.residual())
+    assert harness.frame.locator("#zoom-in-button, #zoom-out-button").evaluate_all(
+        "all => all.map(each => getComputedStyle(each).display)"
+    ) == ["none", "none"]
+    harness.frame.locator("#sidebar-model-button").click()
+    harness.frame.locator("#sidebar-title", has_text="Model Properties").wait_for()
+
+
+def test_escape_closes_the_about_page_and_nothing_else(harness: Harness) -> None:
+    harness.show(samples.residual())
+    harness.frame.locator("#menu-button").click()
+    harness.frame.locator(".menu-command", has_text="About").click()
+    harness.frame.locator("body.about").wait_for()
+    harness.page.keyboard.press("Escape")
+    harness.frame.locator("body:not(.about)").wait_for(timeout=2000)
+    assert harness.last("key") is None
+    harness.page.keyboard.press("Escape")
+    assert (harness.last("key") or {})["key"] == "Escape"
+
+
+def centre_of(harness: Harness) -> tuple[float, float]:
+    view = harness.frame.evaluate(
+        """() => {
+            const matrix = document.getElementById('origin').getScreenCTM();
+            return [(innerWidth / 2 - matrix.e) / matrix.a, -matrix.f / matrix.d];
+        }"""
+    )
+    return view[0], view[1]
+
+
+def resize(harness: Harness, width: int, height: int) -> None:
+    harness.page.set_viewport_size({"width": width, "height": height})
+    harness.page.wait_for_timeout(200)
+
+
+def test_what_is_seen_stays_in_the_middle_when_the_window_changes(harness: Harness) -> None:
+    recording = samples.residual(6)
+    harness.show(recording, opened=openable(recording), view={"zoom": 1, "x": 10.0, "y": 300.0})
+    before = centre_of(harness)
+    for width, height in ((420, 700), (700, 400), (1000, 700)):
+        resize(harness, width, height)
+        assert centre_of(harness) == pytest.approx(before, abs=3), (width, height)
+
+
+def test_a_graph_that_was_fitted_fits_again(harness: Harness) -> None:
+    recording = samples.residual(6)
+    harness.show(recording, opened=openable(recording))
+    before = harness.last("view")
+    resize(harness, 380, 700)
+    narrow = harness.last("view")
+    boxes = harness.frame.evaluate(
+        "[...document.querySelectorAll('#origin [data-id]')].map(each => each.getBoundingClientRect().toJSON())"
+    )
+    assert before is not None
+    assert narrow is not None
+    assert narrow["zoom"] < before["zoom"] or max(each["right"] for each in boxes) <= 380
+    assert min(each["top"] for each in boxes) > 0
+    resize(harness, 1000, 700)
+    assert {**(harness.last("view") or {}), "time": 0} == {**before, "time": 0}

@@ -18,6 +18,14 @@ export function theme() {
 }
 
 /**
+ * The theme as the page is told of it: its name, and what the panel stands on.
+ * @param {Element} root @returns {{theme: 'light'|'dark', background: string}}
+ */
+export function themeOf(root) {
+    return { theme: theme(), background: getComputedStyle(root).backgroundColor };
+}
+
+/**
  * @param {(theme: 'light'|'dark') => void} told
  * @returns {() => void} Stops watching.
  */

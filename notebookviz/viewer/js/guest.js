@@ -50,7 +50,7 @@ export function shareInput(window, post, view) {
             event.preventDefault();
             event.stopImmediatePropagation();
             post({ type: 'key', key: '/' });
-        } else if (event.key === 'Escape' && !open(document, 'sidebar') && !open(document, 'menu')) {
+        } else if (event.key === 'Escape' && !open(document, 'sidebar') && !open(document, 'menu') && !document.body.classList.contains('about')) {
             inside(false);
             post({ type: 'key', key: 'Escape' });
         }

@@ -48,7 +48,7 @@ class Page {
     /** Messages are done one after the other, so that a selection meets the drawing it belongs to. */
     _receive(message) {
         if (message.type === 'theme') {
-            this._theme.set(message.theme);
+            this._theme.set(message.theme, message.background);
             return;
         }
         this._done = this._done.then(() => this._do(message)).catch((error) => this.fail(error));
@@ -82,7 +82,7 @@ class Page {
 
     async _open(message) {
         const { _drawing: drawing, _host: host } = this;
-        this._theme.set(message.theme);
+        this._theme.set(message.theme, message.background);
         this._notice.clear();
         const structural = message.kind === 'structure';
         drawing.show('welcome spinner');
