@@ -1,4 +1,4 @@
-/** The module table's columns: what they say, and which fit. */
+/** The module table's columns: what they say, how wide they are, and which fit. */
 
 import { count, memory, share, tensor } from './format.js';
 
@@ -7,7 +7,7 @@ import { count, memory, share, tensor } from './format.js';
  * @property {string} key
  * @property {string} title
  * @property {string} help
- * @property {number} width Pixels; the name takes what is left.
+ * @property {number} [most] Pixels; a column is as wide as its widest text, and no wider than this.
  * @property {boolean} [number] Right-aligned.
  * @property {(node: object, recording: object) => string} text
  * @property {(node: object, recording: object) => string} [full] The exact value, as a tooltip.
@@ -15,53 +15,107 @@ import { count, memory, share, tensor } from './format.js';
 
 /** @type {Record<string, Column>} */
 const COLUMNS = {
-    name: { key: 'name', title: 'name', help: 'Name of the module', width: 90, text: () => '' },
-    type: { key: 'type', title: 'type', help: 'Class of the module', width: 112, text: (node) => node.type, full: (node) => node.qualified || node.type },
+    name: { key: 'name', title: 'name', help: 'Name of the module', text: () => '' },
+    type: { key: 'type', title: 'type', help: 'Class of the module', most: 150, text: (node) => node.type, full: (node) => node.qualified || node.type },
     output: {
-        key: 'output', title: 'output', help: 'Shape of what it returns', width: 122,
+        key: 'output', title: 'output', help: 'Shape of what it returns', most: 190,
         text: (node, recording) => {
             const shapes = node.outputs.map((value) => tensor(recording.values[value]));
             return shapes.length > 1 ? `${shapes[0]} +${shapes.length - 1}` : shapes[0] ?? '';
         },
         full: (node, recording) => node.outputs.map((value) => tensor(recording.values[value])).join(', ')
     },
-    params: number('params', 'params', 'Parameters, with all modules inside', 66, (node) => node.params),
-    trainable: number('trainable', 'trainable', 'Parameters that are trained', 78, (node) => node.trainable, (node) => node.params > 0),
+    params: number('params', 'params', 'Parameters, with all modules inside', (node) => node.params),
+    trainable: number('trainable', 'trainable', 'Parameters that are trained', (node) => node.trainable, (node) => node.params > 0),
     share: {
-        key: 'share', title: 'share', help: 'Share of all parameters', width: 58, number: true,
+        key: 'share', title: 'share', help: 'Share of all parameters', number: true,
         text: (node, recording) => share(node.params, recording.totals.params)
     },
-    macs: number('macs', 'MACs', 'Multiply-adds, with all modules inside', 68, (node) => node.macs),
+    macs: number('macs', 'MACs', 'Multiply-adds, with all modules inside', (node) => node.macs),
     memory: {
-        key: 'memory', title: 'out mem', help: 'Memory of what it returns', width: 76, number: true,
+        key: 'memory', title: 'out mem', help: 'Memory of what it returns', number: true,
         text: (node) => (node.bytes ? memory(node.bytes) : ''), full: (node) => (node.bytes ? `${node.bytes.toLocaleString('en')} bytes` : '')
     }
 };
 
-function number(key, title, help, width, get, always = () => false) {
+function number(key, title, help, get, always = () => false) {
     return {
-        key, title, help, width, number: true,
+        key, title, help, number: true,
         text: (node) => (get(node) || always(node) ? count(get(node)) : ''),
         full: (node) => (get(node) ? get(node).toLocaleString('en') : '')
     };
 }
 
+const LEAST_NAME = 90;
+const PADDING = 12;
+const ARROW = 12;
+const TWIST = 18;
+const MARK = 16;
+
+/** How far a row of this level is moved to the right: less and less, so that deep names can be read. @param {number} level From 1. */
+export function indent(level) {
+    const depth = Math.min(level - 1, 14);
+    return 12 * Math.min(depth, 2) + 7 * Math.max(0, depth - 2);
+}
+
+/** Widths of texts in the table's own font, and of what is made of them. */
+export class Ruler {
+
+    /** @param {Element} element Whose font it is. */
+    constructor(element) {
+        this._pen = document.createElement('canvas').getContext('2d');
+        const { fontSize, fontFamily } = getComputedStyle(element);
+        this._pen.font = `${fontSize} ${fontFamily}`;
+        this._known = new Map();
+    }
+
+    /** @param {string} text @returns {number} Pixels. */
+    width(text) {
+        let found = this._known.get(text);
+        if (found === undefined) {
+            found = Math.ceil(this._pen.measureText(text.slice(0, 200).replace(/\d/g, '0')).width) + 1; // all digits are as wide as 0
+            this._known.set(text, found);
+        }
+        return found;
+    }
+
+    /** The room that a row's name and mark take. @param {number} level @param {string} name @param {string} mark */
+    name(level, name, mark) {
+        return indent(level) + TWIST + this.width(name) + (mark ? this.width(mark) + MARK : 0) + PADDING;
+    }
+
+    /**
+     * How wide each column would be: its widest text, or its title.
+     * @param {object} recording @returns {Record<string, number>}
+     */
+    columns(recording) {
+        const modules = recording.nodes.filter((node) => node.kind === 'module');
+        const widest = ({ key, title, text, most = Infinity }) => {
+            const texts = [...new Set(modules.map((node) => text(node, recording)))].sort((a, b) => b.length - a.length);
+            const width = Math.max(...texts.slice(0, 12).map((each) => this.width(each)), this.width(title) + ARROW);
+            return [key, Math.min(most, width) + PADDING];
+        };
+        return Object.fromEntries(Object.values(COLUMNS).map(widest));
+    }
+}
+
 /**
- * The columns that fit a width, in the order they stand; the name always does.
+ * The columns that fit a width, in the order they stand.  The name comes first; the less important ones go first.
  * @param {number} width
  * @param {boolean} frozen Whether some parameters are not trained.
+ * @param {number} name The room that the names take.
+ * @param {Record<string, number>} widths Of the other columns.
  * @returns {Column[]}
  */
-export function fitting(width, frozen) {
+export function fitting(width, frozen, name, widths) {
     const order = ['params', 'output', 'macs', ...(frozen ? ['trainable'] : []), 'type', 'share', 'memory', ...(frozen ? [] : ['trainable'])];
     const taken = new Set(['name']);
-    let left = width - COLUMNS.name.width;
+    let left = width - Math.max(LEAST_NAME, Math.min(name, 0.7 * width));
     for (const key of order) {
-        if (COLUMNS[key].width > left) {
-            break;
+        if (widths[key] <= left) {
+            taken.add(key);
+            left -= widths[key];
         }
-        taken.add(key);
-        left -= COLUMNS[key].width;
     }
     return Object.values(COLUMNS).filter((column) => taken.has(column.key));
 }

@@ -1,12 +1,14 @@
 /** The module table: an ARIA treegrid that draws only the rows in view. */
 
-import { fitting } from './columns.js';
+import { Ruler, fitting, indent } from './columns.js';
 import { count, memory } from './format.js';
 import { element } from './dom.js';
 import { Tree } from './tree.js';
 
 const ROW = 24;
 const OVERSCAN = 8;
+const MEASURED = 2000;
+const MARKS = { failed: ['failed', '✕'], unfinished: ['not finished', '…'], uncalled: ['not called', '–'], unused: ['result unused', '–'] };
 let tables = 0;
 
 /**
@@ -56,6 +58,7 @@ export class Table {
         this._selected = null;
         this._active = 0;
         this._columns = [];
+        this._widths = null;
         this._relist();
         this._fit();
     }
@@ -64,7 +67,7 @@ export class Table {
     set opened(opened) {
         this._opened = new Set(opened);
         this._relist();
-        this._draw();
+        this._fit();
     }
 
     /** Show which node is selected, and bring its row into view. @param {number|null} id */
@@ -113,10 +116,14 @@ export class Table {
         if (width === 0) {
             return;
         }
-        const columns = fitting(width - 8, this._frozen);
+        this._ruler ??= new Ruler(this.grid);
+        this._widths ??= this._ruler.columns(this._recording);
+        const names = this._lines.slice(0, MEASURED).map((line) => this._ruler.name(line.level, this.tree.name(line.id), this._said(line.id).join(', ')));
+        const columns = fitting(width - 8, this._frozen, Math.max(...names), this._widths);
+        this._room = width - 8 - columns.reduce((sum, { key }) => sum + (key === 'name' ? 0 : this._widths[key]), 0);
         if (columns.map((column) => column.key).join() !== this._columns.map((column) => column.key).join()) {
             this._columns = columns;
-            const widths = columns.map((column) => (column.key === 'name' ? 'minmax(0, 1fr)' : `${column.width}px`));
+            const widths = columns.map(({ key }) => (key === 'name' ? 'minmax(0, 1fr)' : `${this._widths[key]}px`));
             this.grid.style.setProperty('--columns', widths.join(' '));
             this.grid.setAttribute('aria-colcount', String(columns.length));
             this._drawHead();
@@ -171,7 +178,7 @@ export class Table {
         this._filter = this._input.value.trim();
         this.grid.scrollTop = 0;
         this._relist();
-        this._draw();
+        this._fit();
     }
 
     _filterKey(event) {
@@ -231,15 +238,23 @@ export class Table {
     }
 
     _name(line, node) {
-        const marks = { failed: 'failed', unfinished: 'not finished', uncalled: 'not called', unused: 'result unused' };
-        const said = Object.keys(marks).filter((mark) => node.marks.includes(mark)).map((mark) => marks[mark]);
+        const said = this._said(line.id);
+        const name = this.tree.name(line.id);
         const cell = element('div', { role: 'gridcell', class: 'cell name', title: `${node.path || node.type}${said.length ? `: ${said.join(', ')}` : ''}` });
-        cell.style.setProperty('--level', String(Math.min(line.level - 1, 12)));
-        cell.append(element('span', { class: line.parent && line.id !== 0 ? 'twist' : 'twist none', 'aria-hidden': 'true' }), element('span', { class: 'text', text: this.tree.name(line.id) }));
+        cell.style.paddingLeft = `${indent(line.level)}px`;
+        cell.append(element('span', { class: line.parent && line.id !== 0 ? 'twist' : 'twist none', 'aria-hidden': 'true' }), element('span', { class: 'text', text: name }));
         if (said.length) {
-            cell.append(element('span', { class: 'mark', text: said.join(', ') }));
+            const whole = this._ruler.name(line.level, name, said.join(', ')) <= this._room;
+            const signs = Object.values(MARKS).filter(([word]) => said.includes(word)).map(([, sign]) => sign);
+            cell.append(element('span', { class: 'mark', text: whole ? said.join(', ') : signs.join(''), role: whole ? null : 'img', 'aria-label': whole ? null : said.join(', ') }));
         }
         return cell;
+    }
+
+    /** What is special about a row, in words. */
+    _said(id) {
+        const { marks } = this._recording.nodes[id];
+        return Object.keys(MARKS).filter((mark) => marks.includes(mark)).map((mark) => MARKS[mark][0]);
     }
 
     /** Tell screen readers which row is the current one. */
