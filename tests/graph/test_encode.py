@@ -8,6 +8,7 @@ import json
 import pytest
 
 from notebookviz.graph.encode import encode, is_leaf, opening, pack
+from notebookviz.graph.records import Mark
 from tests.graph import samples
 from tests.graph.expected import drawn, openable
 
@@ -68,3 +69,18 @@ def test_modules_that_were_never_called_do_not_count() -> None:
     recording = build.recording((), ())
     assert is_leaf(recording, recording.children(), block)
     assert encode(recording)["nodes"][block]["leaf"] == 1
+
+
+def test_a_tree_that_could_not_be_run_is_open_as_far_as_forty_nodes() -> None:
+    build = samples.Builder()
+    uncalled = frozenset[Mark]({"uncalled"})
+    root = build.module(-1, "ModuleList", "")
+    for outer in range(8):
+        part = build.module(root, "Sequential", f"{outer}", marks=uncalled)
+        for inner in range(4):
+            deep = build.module(part, "Sequential", f"{outer}.{inner}", marks=uncalled)
+            for last in range(2):
+                build.module(deep, "ReLU", f"{outer}.{inner}.{last}", marks=uncalled)
+    tree = build.recording((), (), tensors="none")
+    parts = [node.index for node in tree.nodes if node.path.isdigit()]
+    assert opening(tree, tree.children()) == [0, *parts]
