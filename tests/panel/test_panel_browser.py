@@ -190,7 +190,56 @@ def test_columns_suit_the_width(saved):
         counts.append(saved.get_by_role("columnheader").count())
         box = saved.locator(".grid").evaluate("grid => [grid.scrollWidth, grid.clientWidth]")
         assert box[0] <= box[1]
-    assert counts[1] < counts[2] < counts[3] == 8
+    assert counts[1] < counts[2] <= counts[3] == 8
+
+
+CLIPPED = """() => {
+  const rows = [...document.querySelector('.notebookviz').shadowRoot.querySelectorAll('.body .row')];
+  const texts = rows.flatMap(row => [row.querySelector('.text'), ...row.querySelectorAll('.cell:not(.name)')]);
+  return texts.filter(each => each.scrollWidth > each.clientWidth).map(each => each.textContent);
+}"""
+
+
+@pytest.fixture(scope="module")
+def deep_page(tmp_path_factory):
+    """ResNet-18 with a deep block, and a pass that fails in its last layer."""
+    from torchvision.models import resnet18
+
+    model = resnet18()
+    model.layer4[1].downsample = nn.Sequential(nn.Sequential(nn.Sequential(nn.Identity())))
+    model.fc = nn.Linear(9, 9)
+    panel = api.show(model, torch.zeros(1, 3, 224, 224), browser=False)
+    path = tmp_path_factory.mktemp("deep") / "deep.html"
+    panel.save_html(path)
+    panel.close()
+    return path.as_uri()
+
+
+@pytest.mark.parametrize("width", [760, 900, 1600])
+def test_names_come_before_other_columns(tab, deep_page, drawn, width):
+    tab.set_viewport_size({"width": width, "height": 900})
+    tab.goto(deep_page)
+    drawn(tab)
+    row(tab, "layer4").locator(".twist").click()
+    tab.wait_for_timeout(100)
+    assert tab.evaluate(CLIPPED) == []
+    assert row(tab, "fc").locator(".mark").inner_text() == "failed"
+    assert row(tab, "fc").locator(".cell.name").get_attribute("title") == "fc: failed"
+    if width == 1600:
+        assert row(tab, "conv1").locator(".cell", has_text="1×64×112×112").count() == 1
+        assert row(tab, "layer4").locator(".cell").count() >= 5
+
+
+def test_a_mark_without_room_is_a_sign_beside_the_whole_name(tab, deep_page, drawn):
+    tab.set_viewport_size({"width": 760, "height": 900})
+    tab.goto(deep_page)
+    drawn(tab)
+    for _ in range(9):
+        tab.get_by_role("separator", name="Width of the module table").press("ArrowLeft")
+    tab.wait_for_timeout(200)
+    mark = row(tab, "ResNet").locator(".mark")
+    assert (mark.inner_text(), mark.get_attribute("aria-label")) == ("…", "not finished")
+    assert "ResNet" not in tab.evaluate(CLIPPED)
 
 
 def test_ten_thousand_rows_are_quick(tab, tmp_path, drawn):
@@ -259,8 +308,12 @@ def test_the_theme_follows_jupyterlab_while_it_stands(tab, panel, mount):
     mount(tab, panel)
     root = tab.locator(".root")
     expect(root).to_have_attribute("data-theme", "light")
-    tab.evaluate("document.body.setAttribute('data-jp-theme-light', 'false')")
+    tab.evaluate(
+        "document.body.style.setProperty('--jp-layout-color1', '#101418');"
+        "document.body.setAttribute('data-jp-theme-light', 'false')"
+    )
     expect(root).to_have_attribute("data-theme", "dark")
+    expect(frame(tab).locator("#target")).to_have_css("background-color", "rgb(16, 20, 24)")
 
 
 def test_the_splitter_and_the_edge_move_by_mouse_and_keyboard(tab, panel, mount):
@@ -446,7 +499,9 @@ def test_a_failed_forward_pass_speaks_in_the_status_line(tab, tmp_path, drawn):
     drawn(tab)
     expect(status(tab)).to_have_text(re.compile(r"The forward pass failed in 1\.0"))
     tab.get_by_role("button", name="Show", exact=True).click()
-    expect(tab.locator(".path")).to_contain_text("1")
+    expect(tab.locator(".row.selected .text")).to_have_text("0")
+    expect(tab.locator(".row.selected .mark")).to_have_text(re.compile("failed|✕"))
+    expect(frame(tab).locator("g.node.select.nbv-failed .nbv-caption")).to_contain_text("0 · failed")
     panel.close()
 
 

@@ -1,23 +1,26 @@
 /** The panel: header, module table, find and graph as one; owns which modules are open and what is selected. */
 
-import { button, element } from './dom.js';
+import { Asker } from './asker.js';
+import { element } from './dom.js';
 import { download } from './bytes.js';
-import { seconds } from './format.js';
 import { Find } from './find.js';
 import { Header } from './header.js';
 import { OnnxView } from './onnx_view.js';
+import { Outline } from './outline.js';
 import { PageLink } from './link.js';
 import { Recording } from './recording.js';
+import { Screen } from './screen.js';
 import { splitter } from './splitter.js';
 import { Stage } from './stage.js';
 import { Status } from './status.js';
 import { Table } from './table.js';
 import { Toolbar } from './toolbar.js';
+import { failed, inputSize, traced } from './sentences.js';
 import { savePath } from './save.js';
-import { theme, watchTheme } from './colours.js';
+import { showReport } from './report.js';
+import { theme, themeOf, watchTheme } from './colours.js';
 
 const LEAST = 320;
-const FORWARDED = new Set(['tensor', 'module', 'metadata', 'external']);
 
 /**
  * @typedef {object} Source What a delivery gives: a widget, a served page, or a saved one.
@@ -37,10 +40,9 @@ export class Panel {
     constructor(holder, source) {
         this._source = source;
         this._subject = source.subject;
-        this._state = { opened: [0], selected: null, view: null, options: null, split: 34, tab: 'graph', kind: 'structure', ...source.state };
-        this._opened = new Set(this._state.opened);
+        this._state = { view: null, options: null, split: 34, tab: 'graph', ...source.state, kind: 'structure' };
+        this._outline = new Outline(source.state);
         this._live = source.transport.state !== 'saved';
-        this._recording = null;
         this._ready = false;
         this._keeping = null;
         const host = element('div', { class: 'notebookviz', 'data-lm-suppress-shortcuts': 'true' });
@@ -57,10 +59,11 @@ export class Panel {
         this._build();
         this._unwatch = watchTheme((now) => {
             this.root.dataset.theme = now;
-            this._link.post({ type: 'theme', theme: now });
+            this._link.post({ type: 'theme', ...themeOf(this.root) });
         });
-        this._fullchange = () => this._fullChanged();
-        document.addEventListener('fullscreenchange', this._fullchange);
+        this._screen = new Screen(host, this.root, (full) => {
+            this._header.full = full;
+        });
     }
 
     /** Draw a recording. @param {Uint8Array} data */
@@ -68,44 +71,26 @@ export class Panel {
         if (this._subject.kind === 'file') {
             return;
         }
-        const before = this._recording;
         this._data = data;
         const recording = await Recording.unpack(data);
         if (this._closed || this._data !== data) {
             return;
         }
-        this._recording = recording;
-        this._place(before, recording);
+        const again = this._outline.recording !== null;
+        this._outline.take(recording);
         this._header.recording = recording;
         this._find = new Find(recording);
         this._table.recording = recording;
-        this._table.opened = this._opened;
-        this._table.selected = this._state.selected;
+        this._table.opened = this._outline.opened;
+        this._table.selected = this._outline.selected;
         this._trail();
         this._plain();
         this._onnx.reset();
-        if (before) {
+        if (again) {
             this._toolbar.again();
             this._keep();
         }
         this._openPage();
-    }
-
-    /** What is opened and selected in a new recording: as it was kept, or by path as in the one before. */
-    _place(before, recording) {
-        if (before) {
-            const key = ({ path, kind, type, call }) => `${kind} ${path} ${call} ${kind === 'module' ? '' : type}`;
-            const places = new Map(recording.nodes.map((node) => [key(node), node.index]));
-            const carried = (id) => places.get(key(before.nodes[id])) ?? null;
-            this._opened = new Set([...this._opened].map(carried).filter((id) => id !== null && recording.canOpen(id)));
-            this._state.selected = this._state.selected === null ? null : carried(this._state.selected);
-        } else if (!this._source.state.opened) {
-            this._opened = new Set(recording.data.opened);
-        }
-        this._opened.add(0);
-        if (!recording.nodes[this._state.selected]) {
-            this._state.selected = null;
-        }
     }
 
     /** Take an event from Python. @param {string} name @param {object} data @param {Uint8Array[]} buffers */
@@ -140,7 +125,6 @@ export class Panel {
 
     /** Say how the kernel is reached. @param {string} state The transport's. */
     set route(state) {
-        clearTimeout(this._slow);
         this.root.dataset.route = state;
         const gone = 'The kernel is gone: what is drawn stays, values and export need the cell to run again.';
         this._status.say('route', state === 'gone' ? { text: gone, tone: 'warning' } : null);
@@ -149,9 +133,8 @@ export class Panel {
     close() {
         this._closed = true;
         clearTimeout(this._keeping);
-        clearTimeout(this._slow);
         this._unwatch();
-        document.removeEventListener('fullscreenchange', this._fullchange);
+        this._screen.close();
         this._onnx?.close();
         this._table?.close();
         this._link.close();
@@ -169,8 +152,9 @@ export class Panel {
             }
         }
         this._status = new Status();
+        this._asker = new Asker(this._source.transport, this._status);
         this._header = new Header(this._subject, {
-            refresh: () => this._refresh(), input: (text) => this._input(text), full: () => this._toggleFull(), saves
+            refresh: () => this._refresh(), input: (text) => this._input(text), full: () => this._screen.toggle(), saves
         }, this._live);
         this._stage = new Stage({ command: (name) => this._link.post({ type: 'command', name }), select: (id) => this._select(id, true) });
         this._link = new PageLink(this._source.page, `Graph of ${this._subject.name}`, (message) => this._hear(message));
@@ -185,7 +169,7 @@ export class Panel {
                 select: (id, scroll) => this._select(id, scroll), open: (id, open) => this._open(id, open, null), find: () => this._toolbar.focusFind()
             });
             this._onnx = new OnnxView({
-                request: (...all) => this._ask(...all), stage: this._stage, status: this._status, report: (text) => this._showReport(text),
+                request: (...all) => this._asker.ask(...all), stage: this._stage, status: this._status, report: (text) => showReport(this.root, text),
                 open: (name, bytes) => this._openFile(name, bytes)
             });
             parts.push(this._toolbar.node);
@@ -203,7 +187,6 @@ export class Panel {
         if (!file) {
             this._setTab(this._state.tab);
             this._toolbar.kind = 'structure';
-            this._state.kind = 'structure';
         } else {
             this._stage.label = this._subject.name;
         }
@@ -249,7 +232,7 @@ export class Panel {
                 this._light();
                 this.root.dataset.drawn = String(Number(this.root.dataset.drawn || 0) + 1);
             },
-            toggle: ({ id }) => this._open(id, !this._opened.has(id), id),
+            toggle: ({ id }) => this._open(id, !this._outline.opened.has(id), id),
             select: ({ id }) => this._selected(id),
             reveal: ({ id }) => this._select(id, true),
             view: ({ zoom, x, y }) => {
@@ -258,7 +241,10 @@ export class Panel {
                     this._keep();
                 }
             },
-            request: (asked) => this._forward(asked),
+            request: async (asked) => {
+                const reply = await this._asker.answer(asked);
+                this._link.post(reply, reply.buffers);
+            },
             save: ({ name, bytes, mime }) => download(String(name), bytes, String(mime)),
             options: ({ type: _, ...options }) => {
                 this._state.options = options.options ?? options;
@@ -280,19 +266,20 @@ export class Panel {
         }
         if (this._subject.kind === 'file') {
             this._openSubject();
-        } else if (this._recording && this._state.kind === 'structure') {
+        } else if (this._outline.recording && this._state.kind === 'structure') {
+            const { recording, opened, selected } = this._outline;
             this._link.post({
-                type: 'open', kind: 'structure', recording: this._recording.data, opened: [...this._opened], selected: this._visible(this._state.selected),
-                view: this._state.view, theme: theme(), options: this._state.options
+                type: 'open', kind: 'structure', recording: recording.data, opened: [...opened], selected: this._outline.visible(selected),
+                view: this._state.view, options: this._state.options, ...themeOf(this.root)
             });
-        } else if (this._recording) {
+        } else if (this._outline.recording) {
             this._onnx.show();
         }
     }
 
     async _openSubject() {
         try {
-            const { result, buffers } = await this._ask('file');
+            const { result, buffers } = await this._asker.ask('file');
             this._openFile(result.name, buffers[0]);
         } catch (error) {
             this._stage.cover({ title: 'The file is not at hand.', text: error.message });
@@ -300,132 +287,72 @@ export class Panel {
     }
 
     _openFile(name, bytes) {
-        this._link.post({ type: 'open', kind: 'file', name, bytes: bytes.slice(), theme: theme() });
-    }
-
-    async _forward({ id, method, params }) {
-        const reply = { type: 'reply', id, result: null, error: null, buffers: [] };
-        try {
-            if (!FORWARDED.has(method)) {
-                throw new Error(`The page may not ask for ${method}.`);
-            }
-            const { result, buffers } = await this._ask(method, params);
-            reply.result = result;
-            reply.buffers = buffers.map((buffer) => buffer.slice().buffer);
-        } catch (error) {
-            reply.error = { what: error.what || error.message, hint: error.hint || '' };
-        }
-        this._link.post(reply, reply.buffers);
-    }
-
-    /** Ask Python, and say so when it takes long. */
-    async _ask(method, params = {}) {
-        const waiting = setTimeout(() => {
-            if (this._source.transport.state === 'comm') {
-                this._status.say('route', { text: 'Waiting for the kernel: it answers when the running cell has ended.', tone: 'warning' });
-                this._slow = 1;
-            }
-        }, 3000);
-        try {
-            return await this._source.transport.request(method, params);
-        } finally {
-            clearTimeout(waiting);
-            if (this._slow) {
-                this._slow = 0;
-                this._status.say('route', null);
-            }
-        }
+        this._link.post({ type: 'open', kind: 'file', name, bytes: bytes.slice(), ...themeOf(this.root) });
     }
 
     // Opened and selected.
 
     _open(id, open, anchor) {
-        if (open ? !this._recording.canOpen(id) && !this._table.tree.hasRows(id) : id === 0) {
+        const { recording, selected } = this._outline;
+        if (open ? !recording.canOpen(id) && !this._table.tree.hasRows(id) : id === 0) {
             return;
         }
-        if (open) {
-            this._opened.add(id);
-        } else {
-            this._opened.delete(id);
-        }
+        this._outline.turn(id, open);
         this._tellOpened(anchor ?? id);
-        const selected = this._state.selected;
-        if (!open && selected !== null && selected !== id && this._recording.ancestors(selected).includes(id)) {
+        if (!open && selected !== null && selected !== id && recording.ancestors(selected).includes(id)) {
             this._selected(id);
             this._link.post({ type: 'select', id, scroll: false, sidebar: false });
         }
     }
 
     _tellOpened(anchor) {
-        this._table.opened = this._opened;
-        this._link.post({ type: 'opened', ids: [...this._opened].filter((id) => id === 0 || this._recording.canOpen(id)), anchor });
+        this._table.opened = this._outline.opened;
+        this._link.post({ type: 'opened', ids: this._outline.frames, anchor });
         this._light();
         this._keep();
     }
 
-    /** Open all that hides a node. */
-    _reveal(id) {
-        const closed = this._recording.ancestors(id).filter((each) => !this._opened.has(each));
-        if (closed.length) {
-            for (const each of closed) {
-                this._opened.add(each);
-            }
+    _select(wanted, scroll) {
+        const id = this._outline.drawnAs(wanted);
+        if (this._outline.reveal(id)) {
             this._tellOpened(null);
         }
-    }
-
-    _select(id, scroll) {
-        this._reveal(id);
         this._selected(id);
-        if (this._visible(id) !== null) {
+        if (this._outline.visible(id) !== null) {
             this._link.post({ type: 'select', id, scroll, sidebar: false });
         }
     }
 
     _selected(id) {
-        this._state.selected = typeof id === 'number' && this._recording?.nodes[id] ? id : null;
-        this._table.selected = this._state.selected;
+        this._outline.selected = typeof id === 'number' && this._outline.recording?.nodes[id] ? id : null;
+        this._table.selected = this._outline.selected;
         this._trail();
         this._keep();
     }
 
-    /** A node's id if it is drawn, else null. */
-    _visible(id) {
-        if (id === null || !this._recording) {
-            return null;
-        }
-        const node = this._recording.nodes[id];
-        const drawn = this._recording.tensors === 'none' || !node.marks.includes('uncalled');
-        return drawn && this._recording.ancestors(id).every((each) => this._opened.has(each)) ? id : null;
-    }
-
     _trail() {
-        const id = this._state.selected;
-        const line = id === null ? [0] : [...this._recording.ancestors(id).reverse(), id];
-        const { nodes } = this._recording;
-        this._stage.path = line.map((each) => ({ id: each, name: nodes[each].kind === 'operator' ? nodes[each].type : this._table.tree.name(each) }));
+        const { nodes } = this._outline.recording;
+        this._stage.path = this._outline.line.map((id) => ({ id, name: nodes[id].kind === 'operator' ? nodes[id].type : this._table.tree.name(id) }));
     }
 
     _takeState({ opened, selected }) {
-        if (!this._recording) {
-            this._state.selected = selected;
-            this._opened = new Set(opened);
+        if (!this._outline.recording) {
+            this._outline = new Outline({ opened, selected });
             return;
         }
         if (Array.isArray(opened)) {
-            this._opened = new Set(opened);
+            this._outline.opened = new Set(opened);
             this._tellOpened(null);
         }
         if (selected !== undefined) {
             this._selected(selected);
-            this._link.post({ type: 'select', id: this._visible(this._state.selected), scroll: true, sidebar: false });
+            this._link.post({ type: 'select', id: this._outline.visible(this._outline.selected), scroll: true, sidebar: false });
         }
     }
 
     _keep() {
-        this._state.opened = [...this._opened];
         clearTimeout(this._keeping);
-        this._keeping = setTimeout(() => this._source.keep({ ...this._state }), 250);
+        this._keeping = setTimeout(() => this._source.keep({ ...this._state, opened: [...this._outline.opened], selected: this._outline.selected }), 250);
     }
 
     // Find.
@@ -452,7 +379,7 @@ export class Panel {
     _light() {
         if (this._find) {
             this._table.hits = this._find.hits;
-            this._link.post({ type: 'find', ids: this._find.hits.filter((id) => this._visible(id) !== null), current: this._find.current });
+            this._link.post({ type: 'find', ids: this._find.hits.filter((id) => this._outline.visible(id) !== null), current: this._find.current });
         }
     }
 
@@ -482,16 +409,13 @@ export class Panel {
     }
 
     _plain() {
-        const { data, failure } = this._recording;
-        this._status.say('failure', failure ? {
-            text: this._failure(failure), tone: 'error', action: 'Show', press: () => this._select(failure.node, true)
+        const { recording } = this._outline;
+        this._status.say('failure', recording.failure ? {
+            text: failed(recording), tone: 'error', action: 'Show', press: () => this._select(recording.failure.node, true)
         } : null);
-        const traced = data.tensors === 'none' ? 'No forward pass could be traced.' : `Traced in ${seconds(data.seconds)}${data.tensors === 'real' ? ' with real tensors' : ''}.`;
-        const notes = (data.notes || []).join(' ');
-        const offer = this._live && this._onnx.untouched;
         this._status.say('plain', {
-            text: [traced, notes, this._live ? this._onnx.plain : 'Saved view: values are not in this page.'].filter(Boolean).join(' '),
-            action: offer ? 'Export' : undefined,
+            text: `${traced(recording)} ${this._live ? this._onnx.plain : 'Saved view: values are not in this page.'}`,
+            action: this._live && this._onnx.untouched ? 'Export' : undefined,
             press: () => {
                 this._setKind('onnx');
                 this._onnx.start();
@@ -499,17 +423,10 @@ export class Panel {
         });
     }
 
-    _failure({ node, kind, message, source, hint }) {
-        const failed = this._recording.nodes[node];
-        const where = failed && failed.path ? ` in ${failed.path}` : '';
-        const line = source ? ` (${source[0].split(/[\\/]/).pop()}, line ${source[1]})` : '';
-        return [`The forward pass failed${where}: ${kind ? `${kind}: ` : ''}${message}${line}`, hint].filter(Boolean).join(' ');
-    }
-
     async _refresh(params = {}) {
         this._status.say('notice', { text: 'Tracing…' });
         try {
-            await this._ask('refresh', params);
+            await this._asker.ask('refresh', params);
             this._status.say('notice', null);
             return '';
         } catch (error) {
@@ -519,39 +436,20 @@ export class Panel {
     }
 
     async _input(text) {
-        const sizes = text.split(/[;,](?=\s*\d+\s*[x×*])/).map((part) => (part.match(/\d+/g) || []).map(Number));
-        if (!sizes.length || sizes.some((size) => !size.length) || /[^\d\s,;x×*()[\]]/.test(text)) {
-            return `“${text.slice(0, 40)}” is no size. Write it like 1×3×224×224.`;
-        }
-        return this._refresh({ input_size: sizes.length === 1 ? sizes[0] : sizes });
+        const size = inputSize(text);
+        return size ? this._refresh({ input_size: size }) : `“${text.slice(0, 40)}” is no size. Write it like 1×3×224×224.`;
     }
 
     async _saveHtml() {
         try {
-            const { result, buffers } = await this._ask('html');
+            const { result, buffers } = await this._asker.ask('html');
             download(result.name, buffers[0], 'text/html');
         } catch (error) {
             this._status.say('error', { text: error.message, tone: 'error' });
         }
     }
 
-    _showReport(text) {
-        const back = this.root.getRootNode().activeElement;
-        const close = () => {
-            sheet.remove();
-            back?.focus();
-        };
-        const sheet = element('div', { class: 'report', role: 'dialog', 'aria-label': 'Report' },
-            element('div', { class: 'bar' }, element('h2', { class: 'title', text: 'Report' }), element('div', { class: 'tools' },
-                button({ icon: 'save', text: 'Save', label: 'Save the report', class: 'tool', press: () => download('report.txt', new TextEncoder().encode(text), 'text/plain') }),
-                button({ icon: 'close', label: 'Close', class: 'tool', press: close }))),
-            element('pre', { text, tabindex: '0' }));
-        sheet.addEventListener('keydown', (event) => event.key === 'Escape' && close());
-        this.root.append(sheet);
-        sheet.querySelector('pre').focus();
-    }
-
-    // Keys and the whole screen.
+    // Keys.
 
     _key(event) {
         event.stopPropagation();
@@ -570,34 +468,8 @@ export class Panel {
     _pageKey(key) {
         if (key === '/') {
             this._toolbar?.focusFind();
-        } else if (key === 'Escape' && this.root.classList.contains('fixed')) {
-            this._setFixed(false);
-        } else if (key === 'Escape' && document.fullscreenElement === this._host) {
-            document.exitFullscreen();
+        } else if (key === 'Escape') {
+            this._screen.leave();
         }
-    }
-
-    async _toggleFull() {
-        if (document.fullscreenElement === this._host) {
-            await document.exitFullscreen();
-        } else if (this.root.classList.contains('fixed')) {
-            this._setFixed(false);
-        } else {
-            try {
-                await this._host.requestFullscreen();
-            } catch {
-                this._setFixed(true);
-            }
-        }
-    }
-
-    /** Where the browser gives no full screen, fill the window. */
-    _setFixed(fixed) {
-        this.root.classList.toggle('fixed', fixed);
-        this._header.full = fixed;
-    }
-
-    _fullChanged() {
-        this._header.full = document.fullscreenElement === this._host;
     }
 }
