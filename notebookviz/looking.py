@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from notebookviz.graph.records import Recording
     from notebookviz.onnx_export import OnnxExport, SavedOnnx
+    from notebookviz.question import Question
 
 
 class Looking:
@@ -111,8 +112,13 @@ class Looking:
         location = str(params.get("name", ""))
         return Answer({}, (bytes(external_bytes(self._export(), self.model(), location)),))
 
-    def export(self, options: Mapping[str, Any], path: str | None) -> Job[OnnxExport | SavedOnnx]:
-        """A job that exports the model, and with ``path`` writes the file and compares it with PyTorch."""
+    def export(
+        self, options: Mapping[str, Any], path: str | None, question: Question | None = None
+    ) -> Job[OnnxExport | SavedOnnx]:
+        """A job that exports the model, and with ``path`` writes the file and compares it with PyTorch.
+
+        Where the second exporter needs much memory, ``question`` is asked; without one it is not tried.
+        """
 
         def work(task: Task) -> OnnxExport | SavedOnnx:
             from notebookviz import onnx_export
@@ -123,10 +129,22 @@ class Looking:
             def cancel() -> bool:
                 return task.cancelled
 
+            def confirm(needed: int) -> bool:
+                size = f"{needed / 1e9:.1f} GB"
+                text = (
+                    f"torch.export could not do it. The TorchScript exporter can be tried; it needs {size} of memory."
+                )
+                return question is not None and question.ask(text, f"Use {size}", given_up)
+
+            def given_up() -> bool:
+                return task.cancelled or not self.hold.held
+
             task.stage("preparing")
             model = self.model()
             args, kwargs = self._call(model)
-            exported = onnx_export.export(model, args, kwargs, **options, progress=progress, cancel=cancel)
+            exported = onnx_export.export(
+                model, args, kwargs, **{"confirm": confirm, **options}, progress=progress, cancel=cancel
+            )
             self._exported = exported
             if path is None:
                 return exported

@@ -15,6 +15,7 @@ from ipywidgets import widget_serialization
 from notebookviz import cells, selection
 from notebookviz.assets import LOADER, Assets, assets
 from notebookviz.errors import InputError, NotebookvizError
+from notebookviz.question import Question
 from notebookviz.serving.protocol import Answer, Method, answer
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Panel(anywidget.AnyWidget):
         self._parts = parts
         self._lock = threading.RLock()
         self._job: Job[Any] | None = None
+        self._question = Question(self._question_changed)
         self._grace: threading.Timer | None = None
         self._closed = False
         self._told = False
@@ -80,6 +82,7 @@ class Panel(anywidget.AnyWidget):
             "refresh": self._refresh_asked,
             "export": self._export_asked,
             "cancel": self._cancel_asked,
+            "allow": self._allowed,
             "report": self._report_asked,
             "html": self._html_asked,
             "hello": lambda params: Answer({"token": str(params.get("token", ""))}),
@@ -184,7 +187,7 @@ class Panel(anywidget.AnyWidget):
         """
         import os
 
-        return self._start_export(options, os.fspath(path)).wait()
+        return self._start_export(options, os.fspath(path), None).wait()
 
     def shows(self, target: object) -> bool:
         """Whether this panel shows a model, or the file of a path or name."""
@@ -323,8 +326,16 @@ class Panel(anywidget.AnyWidget):
 
     def _export_asked(self, params: Mapping[str, Any]) -> Answer:
         path = params.get("path")
-        self._start_export({}, str(path) if path else None)
+        self._start_export({}, str(path) if path else None, self._question)
         return Answer()
+
+    def _allowed(self, _: Mapping[str, Any]) -> Answer:
+        self._question.allow()
+        return Answer()
+
+    def _question_changed(self) -> None:
+        if self._job is not None:
+            self._job_told(self._job.progress)
 
     def _cancel_asked(self, _: Mapping[str, Any]) -> Answer:
         if self._job is not None:
@@ -334,10 +345,10 @@ class Panel(anywidget.AnyWidget):
     def _report_asked(self, _: Mapping[str, Any]) -> Answer:
         return Answer({"text": self._job.report if self._job is not None else ""})
 
-    def _start_export(self, options: Mapping[str, Any], path: str | None) -> Job[Any]:
+    def _start_export(self, options: Mapping[str, Any], path: str | None, question: Question | None) -> Job[Any]:
         if self._parts.export is None:
             raise NotebookvizError("Only a model in memory is exported; this is a file.")
-        job = self._parts.export(options, path)
+        job = self._parts.export(options, path, question)
         job.listen(self._job_told)
         self._job = job
         return job.start()
@@ -350,6 +361,8 @@ class Panel(anywidget.AnyWidget):
             "seconds": round(progress.seconds, 1),
             "message": progress.message,
             "report": progress.has_report,
+            "question": self._question.text,
+            "action": self._question.action,
         }
         self._set_status(job=data)
         self._event("job", data)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from notebookviz.graph.records import Recording
     from notebookviz.hold import Hold
     from notebookviz.jobs import Job
+    from notebookviz.question import Question
     from notebookviz.serving.protocol import Method
     from notebookviz.serving.server import Page, Server
     from notebookviz.table import ModuleTable
@@ -45,7 +46,7 @@ class Parts:
         view: The first look; None for a file.
         trace: Looks again, with another input size or none.
         mark: The model's present mark; None when it can't be told.
-        export: Makes the job of an ONNX export from its options and the file to write.
+        export: Makes the job of an ONNX export from its options, the file to write, and who is asked for much memory.
         fallback: HTML shown where no script runs, and the same as text.
         release: Lets go of the inputs.
     """
@@ -57,7 +58,7 @@ class Parts:
     view: View | None = None
     trace: Callable[[Mapping[str, Any]], View] | None = None
     mark: Callable[[], object] = lambda: None
-    export: Callable[[Mapping[str, Any], str | None], Job[Any]] | None = None
+    export: Callable[[Mapping[str, Any], str | None, Question | None], Job[Any]] | None = None
     fallback: Callable[[Any], tuple[str, str]] = lambda _: ("", "")
     release: Callable[[], None] = lambda: None
     server: Server | None = None

@@ -544,6 +544,43 @@ def test_an_export_that_fails_says_why_and_has_a_report(tab, drawn):
     panel.close()
 
 
+class Branching(nn.Module):
+    """torch.export refuses a branch on data; TorchScript takes the way that was run."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.layer(x) if float(x.sum()) > -1 else x
+
+
+def test_much_memory_is_asked_for_and_can_be_allowed_or_not(tab, drawn, monkeypatch):
+    monkeypatch.setattr("notebookviz.onnx_export.exporter.ASK_ABOVE", 10)
+    monkeypatch.setattr("notebookviz.onnx_export.exporter.needs_weights_bytes", lambda _: 3_200_000_000)
+    panel = api.show(Branching(), torch.ones(1, 4), browser=False)
+    tab.goto(panel.url)
+    drawn(tab)
+    tab.get_by_role("button", name="ONNX", exact=True).click()
+    tab.get_by_role("button", name="Export", exact=True).last.click()
+    cover = tab.locator(".cover")
+    expect(cover.locator(".text")).to_have_text(
+        "torch.export could not do it. The TorchScript exporter can be tried; it needs 3.2 GB of memory.", timeout=60000
+    )
+    assert cover.get_by_role("button").all_inner_texts() == ["Use 3.2 GB"]
+    tab.get_by_role("button", name="Structure", exact=True).click()
+    expect(status(tab)).to_have_text(re.compile(r"it needs 3\.2 GB of memory\.$"))
+    tab.get_by_role("button", name="ONNX", exact=True).click()
+    tab.get_by_role("button", name="Cancel", exact=True).click()
+    expect(cover.locator(".title")).to_have_text("The export was cancelled.")
+    cover.get_by_role("button", name="Export").click()
+    cover.get_by_role("button", name="Use 3.2 GB").click(timeout=60000)
+    expect(status(tab)).to_contain_text("TorchScript", timeout=60000)
+    assert panel.status["job"]["state"] == "done"
+    assert panel.status["job"]["question"] == ""
+    panel.close()
+
+
 def test_a_file_is_opened_and_saved(tab, tmp_path, drawn):
     import onnx
     from onnx import TensorProto, helper

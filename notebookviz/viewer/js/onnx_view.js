@@ -33,12 +33,21 @@ export class OnnxView {
 
     show() {
         this._shown = true;
+        this._again();
         this._draw();
     }
 
     hide() {
         this._shown = false;
         this._parts.stage.cover(null);
+        this._again();
+    }
+
+    /** A question stands in the status line only where the view does not show it. */
+    _again() {
+        if (this._job?.question) {
+            this._ask();
+        }
     }
 
     /** The model was traced again: what was exported is of the old one. */
@@ -67,7 +76,10 @@ export class OnnxView {
         this._job = { ...job, heard: performance.now() };
         clearInterval(this._clock);
         const { status } = this._parts;
-        if (job.state === 'running') {
+        if (job.state === 'running' && job.question) {
+            status.say('done', null);
+            this._ask();
+        } else if (job.state === 'running') {
             status.say('done', null);
             this._clock = setInterval(() => this._tick(), 1000);
             this._tick();
@@ -95,6 +107,16 @@ export class OnnxView {
         }
     }
 
+    _ask() {
+        const { question, action } = this._job;
+        this._parts.status.say('job', this._shown ? { text: 'The export waits for your answer.', action: 'Cancel', press: () => this._cancel() }
+            : { text: question, tone: 'warning', action, press: () => this._allow() });
+    }
+
+    _allow() {
+        this._parts.request('allow').catch((error) => this._parts.status.say('error', { text: error.message, tone: 'error' }));
+    }
+
     _cancel() {
         this._parts.request('cancel').catch((error) => this._parts.status.say('error', { text: error.message, tone: 'error' }));
     }
@@ -117,6 +139,8 @@ export class OnnxView {
                 text: 'torch.onnx exports a copy of the model without its weights, in a process of its own. Your model is not touched.',
                 action: 'Export', press: () => this.start()
             });
+        } else if (job.state === 'running' && job.question) {
+            stage.cover({ title: 'The export needs your leave.', text: job.question, action: job.action, press: () => this._allow() });
         } else if (job.state === 'running') {
             const now = job.seconds + (performance.now() - job.heard) / 1000;
             stage.cover({ title: `Exporting: ${job.stage}`, text: seconds(now), busy: true, action: 'Cancel', press: () => this._cancel() });
