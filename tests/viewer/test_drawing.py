@@ -224,3 +224,6 @@ def test_modules_without_lines_stand_in_order(harness: Harness) -> None:
     tops = [rectangle(harness, f"[data-id='{node}']")["top"] for node in range(1, len(recording.nodes))]
     assert tops == sorted(tops)
     assert len(set(tops)) == 4
+    frame, inner = (rectangle(harness, f"[data-id='{node}'] > {tag}") for node, tag in ((1, "rect"), (2, "path")))
+    assert frame["left"] + frame["right"] == pytest.approx(inner["left"] + inner["right"], abs=4)
+    assert "uncalled" not in " ".join(harness.frame.locator("#origin text").all_text_contents())

@@ -95,9 +95,11 @@ function frame(problem, drawn) {
     let [left, right] = span(xs);
     let [top, bottom] = span(ys);
     if (problem.title) {
+        const middle = (left + right) / 2;
         const first = problem.boxes.length;
         const entries = [...drawn.ports].filter(([index]) => index < first + problem.in).map(([, [x]]) => x);
         const exits = [...drawn.ports].filter(([index]) => index >= first + problem.in).map(([, [x]]) => x);
+        const crossings = [entries, exits, [middle]].find((list) => list.length > 0);
         const [title, band] = problem.sideways ? [problem.title[1], problem.title[0]] : problem.title;
         bottom += PAD;
         if (problem.sideways) {
@@ -105,12 +107,12 @@ function frame(problem, drawn) {
             bottom = Math.max(bottom, top + lengthOf(title));
             left -= band + PAD / 2;
             right += PAD;
-            [left, right] = even(left, right, entries.length ? entries : exits);
+            [left, right] = even(left, right, crossings);
         } else {
-            top -= band + TITLE_GAP;
+            top -= band + (entries.length ? TITLE_GAP : PAD);
             left = Math.min(left - PAD, ...entries.map((x) => x - lengthOf(title)));
             right = Math.max(right + PAD, left + lengthOf(title));
-            [left, right] = even(left, right, entries.length ? entries : exits);
+            [left, right] = even(left, right, crossings);
         }
     }
     const move = ([x, y]) => [x - left, y - top];
@@ -125,7 +127,7 @@ function frame(problem, drawn) {
 
 /** Sides at equal distance from where values cross the border, so that lines run straight on; not where much room is lost. */
 function even(left, right, crossings) {
-    const axis = mean(crossings) ?? (left + right) / 2;
+    const axis = mean(crossings);
     const half = Math.max(axis - left, right - axis);
     return 2 * half - (right - left) <= LOPSIDED ? [axis - half, axis + half] : [left, right];
 }
@@ -133,7 +135,7 @@ function even(left, right, crossings) {
 /** Room that a title takes along its side of the frame. */
 const lengthOf = (title) => title + PAD;
 
-const mean = (list) => (list.length ? list.reduce((sum, item) => sum + item, 0) / list.length : null);
+const mean = (list) => list.reduce((sum, item) => sum + item, 0) / list.length;
 
 /** The least and the greatest of a list of any length. */
 function span(list) {

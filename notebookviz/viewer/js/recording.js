@@ -94,6 +94,12 @@ export class Recording {
         return Boolean(node) && node.kind === 'module' && !node.leaf && this.shown(index).length > 0;
     }
 
+    /** @param {number} index @returns {string[]} What sets a node apart: where nothing could be run, that it was not called does not. */
+    marks(index) {
+        const { marks } = this.nodes[index];
+        return this.tensors === 'none' ? marks.filter((mark) => mark !== 'uncalled') : marks;
+    }
+
     /** @param {number} index @returns {number[]} The enclosing module calls, innermost first, the root last. */
     ancestors(index) {
         const found = [];

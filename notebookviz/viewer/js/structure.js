@@ -63,7 +63,7 @@ export class Node {
         if (this.row.call > 0 && this.row.kind === 'module') {
             words.push(`call ${this.row.call + 1}`);
         }
-        return [...words, ...this.row.marks].filter(Boolean);
+        return [...words, ...this._graph.recording.marks(this.index)].filter(Boolean);
     }
 
     get inputs() {

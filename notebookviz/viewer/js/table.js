@@ -118,7 +118,7 @@ export class Table {
         }
         this._ruler ??= new Ruler(this.grid);
         this._widths ??= this._ruler.columns(this._recording);
-        const names = this._lines.slice(0, MEASURED).map((line) => this._ruler.name(line.level, this.tree.name(line.id), this._said(line.id).join(', ')));
+        const names = this._lines.slice(0, MEASURED).map((line) => this._ruler.name(line.level, this.tree.name(line.id), this._said(line.id).includes('failed') ? 'failed' : ''));
         const columns = fitting(width - 8, this._frozen, Math.max(...names), this._widths);
         this._room = width - 8 - columns.reduce((sum, { key }) => sum + (key === 'name' ? 0 : this._widths[key]), 0);
         if (columns.map((column) => column.key).join() !== this._columns.map((column) => column.key).join()) {
@@ -223,7 +223,7 @@ export class Table {
         const exact = this._selected === line.id;
         const near = !exact && this._selected !== null && this.tree.rowOf(this._selected) === line.id;
         const classes = ['row', exact ? 'selected' : '', near ? 'near' : '', this._hits.has(line.id) ? 'hit' : '', line.id === this._active ? 'active' : '',
-            ...['failed', 'unfinished', 'uncalled', 'unused'].filter((mark) => node.marks.includes(mark))];
+            ...['failed', 'unfinished', 'uncalled', 'unused'].filter((mark) => this._recording.marks(line.id).includes(mark))];
         const row = element('div', {
             role: 'row', id: `${this._id}-${line.id}`, class: classes.filter(Boolean).join(' '), 'aria-level': line.level, 'aria-posinset': line.position,
             'aria-setsize': line.siblings, 'aria-rowindex': index + 2, 'aria-selected': String(exact), 'aria-expanded': line.parent ? String(line.open) : null
@@ -253,7 +253,7 @@ export class Table {
 
     /** What is special about a row, in words. */
     _said(id) {
-        const { marks } = this._recording.nodes[id];
+        const marks = this._recording.marks(id);
         return Object.keys(MARKS).filter((mark) => marks.includes(mark)).map((mark) => MARKS[mark][0]);
     }
 
