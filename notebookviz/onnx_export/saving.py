@@ -63,6 +63,7 @@ def save(  # noqa: PLR0913 - the options are keywords, and each is documented
         ExportError: It can't be written; the file that was there is as it was.
 
     Example:
+        >>> import torch
         >>> from notebookviz.onnx_export import export
         >>> model = torch.nn.Linear(3, 2)
         >>> saved = save(export(model, (torch.zeros(1, 3),)), model, "/tmp/linear.onnx")
@@ -120,6 +121,7 @@ def compare(  # noqa: PLR0913 - the options are keywords, and each is documented
         The verdict; ``"unknown"`` with the reason where the two can't be compared.
 
     Example:
+        >>> import torch
         >>> from notebookviz.onnx_export import export
         >>> model = torch.nn.Linear(3, 2)
         >>> saved = save(export(model, (torch.zeros(1, 3),)), model, "/tmp/linear.onnx")
@@ -155,6 +157,7 @@ def check(
         The same export with ``check`` filled in.
 
     Example:
+        >>> import torch
         >>> from notebookviz.onnx_export import export
         >>> model = torch.nn.Linear(3, 2)
         >>> check(export(model, (torch.zeros(1, 3),)), model).check.verdict
@@ -177,6 +180,7 @@ def external_bytes(export: OnnxExport, model: torch.nn.Module, location: str) ->
         ExportError: There is no such weight, or it has no values.
 
     Example:
+        >>> import torch
         >>> from notebookviz.onnx_export import export
         >>> model = torch.nn.Linear(3, 2)
         >>> external_bytes(export(model, (torch.zeros(1, 3),)), model, "live/bias").nbytes

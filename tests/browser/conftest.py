@@ -1,11 +1,10 @@
-"""A browser, real Jupyter servers, and notebooks opened in them; a screenshot is kept when a test fails."""
+"""Real Jupyter servers, and notebooks opened in them; a screenshot is kept when a test fails."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from chromium import ARGUMENTS, find_browser
 from driver import Notebook, Traffic, open_context
 from jupyter_server import JupyterServer
 
@@ -19,19 +18,6 @@ def pytest_runtest_makereport(item, call):
     if report.when == "call" and report.failed:
         item.stash[_FAILED] = True
     return report
-
-
-@pytest.fixture(scope="session")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    path = find_browser()
-    if path is None:
-        pytest.fail("No Chromium was found. Run make test, which installs one, or set NOTEBOOKVIZ_BROWSER.")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS), headless=True)
-        yield chromium
-        chromium.close()
 
 
 def _server(kind, factory, **options):

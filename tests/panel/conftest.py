@@ -9,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
-from chromium import ARGUMENTS, find_browser
 from torch import nn
 
 from notebookviz import api, assets
@@ -66,19 +65,6 @@ class Small(nn.Module):
 
     def forward(self, x):
         return self.act(self.blocks(self.act(self.first(x))))
-
-
-@pytest.fixture(scope="session")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    path = find_browser()
-    if path is None:
-        pytest.fail("No Chromium was found. Run make test, which installs one, or set NOTEBOOKVIZ_BROWSER.")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS), headless=True)
-        yield chromium
-        chromium.close()
 
 
 class FrontEnd(BaseHTTPRequestHandler):
