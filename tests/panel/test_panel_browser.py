@@ -341,8 +341,11 @@ def test_full_screen_and_back(served):
     leave = served.get_by_role("button", name="Leave full screen")
     leave.wait_for()
     served.keyboard.press("Escape")
-    leave.click() if leave.count() else None
-    served.get_by_role("button", name="Full screen", exact=True).wait_for()
+    whole = served.get_by_role("button", name="Full screen", exact=True)
+    whole.wait_for()
+    whole.click()
+    leave.click()
+    whole.wait_for()
 
 
 def test_no_key_leaves_the_panel_and_no_focus_is_taken(tab, panel, mount):

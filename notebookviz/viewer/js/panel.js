@@ -3,14 +3,13 @@
 import { Asker } from './asker.js';
 import { element } from './dom.js';
 import { download } from './bytes.js';
-import { Find } from './find.js';
 import { Header } from './header.js';
 import { OnnxView } from './onnx_view.js';
-import { Outline } from './outline.js';
+import { Navigator } from './navigator.js';
 import { PageLink } from './link.js';
 import { Recording } from './recording.js';
 import { Screen } from './screen.js';
-import { splitter } from './splitter.js';
+import { LEAST, heightSplitter, widthSplitter } from './sizes.js';
 import { Stage } from './stage.js';
 import { Status } from './status.js';
 import { Table } from './table.js';
@@ -20,7 +19,6 @@ import { savePath } from './save.js';
 import { showReport } from './report.js';
 import { theme, themeOf, watchTheme } from './colours.js';
 
-const LEAST = 320;
 
 /**
  * @typedef {object} Source What a delivery gives: a widget, a served page, or a saved one.
@@ -41,7 +39,6 @@ export class Panel {
         this._source = source;
         this._subject = source.subject;
         this._state = { view: null, options: null, split: 34, tab: 'graph', ...source.state, kind: 'structure' };
-        this._outline = new Outline(source.state);
         this._live = source.transport.state !== 'saved';
         this._ready = false;
         this._keeping = null;
@@ -76,14 +73,9 @@ export class Panel {
         if (this._closed || this._data !== data) {
             return;
         }
-        const again = this._outline.recording !== null;
-        this._outline.take(recording);
+        const again = this._navigator.recording !== null;
+        this._navigator.take(recording);
         this._header.recording = recording;
-        this._find = new Find(recording);
-        this._table.recording = recording;
-        this._table.opened = this._outline.opened;
-        this._table.selected = this._outline.selected;
-        this._trail();
         this._plain();
         this._onnx.reset();
         if (again) {
@@ -99,7 +91,7 @@ export class Panel {
             this._status.say('notice', null);
             this.draw(buffers[0]);
         } else if (name === 'state') {
-            this._takeState(data);
+            this._navigator?.follow(data);
         } else if (name === 'job') {
             this._onnx?.hear(data);
         } else if (name === 'notice') {
@@ -156,17 +148,20 @@ export class Panel {
         this._header = new Header(this._subject, {
             refresh: () => this._refresh(), input: (text) => this._input(text), full: () => this._screen.toggle(), saves
         }, this._live);
-        this._stage = new Stage({ command: (name) => this._link.post({ type: 'command', name }), select: (id) => this._select(id, true) });
+        this._stage = new Stage({ command: (name) => this._link.post({ type: 'command', name }), select: (id) => this._navigator.select(id, true) });
         this._link = new PageLink(this._source.page, `Graph of ${this._subject.name}`, (message) => this._hear(message));
         this._stage.hold(this._link.frame);
         this._stage.cover({ title: 'Drawing…', busy: true });
         const parts = [this._header.node];
         if (!file) {
             this._toolbar = new Toolbar({
-                search: (query) => this._search(query), move: (step) => this._move(step), kind: (kind) => this._setKind(kind), tab: (tab) => this._setTab(tab)
+                search: (query) => this._navigator.search(query), move: (step) => this._move(step), kind: (kind) => this._setKind(kind), tab: (tab) => this._setTab(tab)
             }, this._live);
             this._table = new Table(new Recording({ format: 1, nodes: [{ kind: 'module', type: this._subject.name }], values: [], initializers: [], inputs: [], outputs: [], totals: {}, tensors: 'none' }), {
-                select: (id, scroll) => this._select(id, scroll), open: (id, open) => this._open(id, open, null), find: () => this._toolbar.focusFind()
+                select: (id, scroll) => this._navigator.select(id, scroll), open: (id, open) => this._navigator.toggle(id, open), find: () => this._toolbar.focusFind()
+            });
+            this._navigator = new Navigator(this._source.state, {
+                table: this._table, stage: this._stage, post: (message) => this._link.post(message), changed: () => this._keep()
             });
             this._onnx = new OnnxView({
                 request: (...all) => this._asker.ask(...all), stage: this._stage, status: this._status, report: (text) => showReport(this.root, text),
@@ -176,12 +171,12 @@ export class Panel {
         }
         const middle = element('div', { class: 'middle' });
         if (!file) {
-            middle.append(this._table.node, this._splitter());
+            middle.append(this._table.node, widthSplitter(this.root, this._state, () => this._keep()));
         }
         middle.append(this._stage.node);
         parts.push(middle, this._status.node);
         if (this._source.height) {
-            parts.push(this._edge());
+            parts.push(heightSplitter(this._host, this._state, this._source.height, () => this._keep()));
         }
         this.root.append(...parts);
         if (!file) {
@@ -190,30 +185,6 @@ export class Panel {
         } else {
             this._stage.label = this._subject.name;
         }
-    }
-
-    _splitter() {
-        const put = (value) => this.root.style.setProperty('--split', `${value}%`);
-        put(this._state.split);
-        return splitter({
-            orientation: 'vertical', label: 'Width of the module table', least: 15, most: 70, step: 2, get: () => this._state.split,
-            set: (value) => {
-                this._state.split = value;
-                put(value);
-            },
-            moved: (from, pixels) => from + (100 * pixels) / this.root.clientWidth, done: () => this._keep()
-        });
-    }
-
-    _edge() {
-        return splitter({
-            orientation: 'horizontal', label: 'Height of the panel', least: LEAST, most: 2000, step: 20, get: () => this._host.clientHeight || this._source.height,
-            set: (value) => {
-                this._state.height = value;
-                this._host.style.height = `${value}px`;
-            },
-            moved: (from, pixels) => from + pixels, done: () => this._keep()
-        });
     }
 
     // The page.
@@ -229,12 +200,12 @@ export class Panel {
                     this._stage.cover(null);
                 }
                 this._status.say('error', null);
-                this._light();
+                this._navigator?.light();
                 this.root.dataset.drawn = String(Number(this.root.dataset.drawn || 0) + 1);
             },
-            toggle: ({ id }) => this._open(id, !this._outline.opened.has(id), id),
-            select: ({ id }) => this._selected(id),
-            reveal: ({ id }) => this._select(id, true),
+            toggle: ({ id }) => this._navigator.toggle(id, !this._navigator.outline.opened.has(id)),
+            select: ({ id }) => this._navigator?.selected(id),
+            reveal: ({ id }) => this._navigator.select(id, true),
             view: ({ zoom, x, y }) => {
                 if (this._state.kind === 'structure') {
                     this._state.view = { zoom, x, y };
@@ -266,13 +237,13 @@ export class Panel {
         }
         if (this._subject.kind === 'file') {
             this._openSubject();
-        } else if (this._outline.recording && this._state.kind === 'structure') {
-            const { recording, opened, selected } = this._outline;
+        } else if (this._navigator.recording && this._state.kind === 'structure') {
+            const { recording, opened, selected } = this._navigator.outline;
             this._link.post({
-                type: 'open', kind: 'structure', recording: recording.data, opened: [...opened], selected: this._outline.visible(selected),
+                type: 'open', kind: 'structure', recording: recording.data, opened: [...opened], selected: this._navigator.outline.visible(selected),
                 view: this._state.view, options: this._state.options, ...themeOf(this.root)
             });
-        } else if (this._outline.recording) {
+        } else if (this._navigator.recording) {
             this._onnx.show();
         }
     }
@@ -290,100 +261,18 @@ export class Panel {
         this._link.post({ type: 'open', kind: 'file', name, bytes: bytes.slice(), ...themeOf(this.root) });
     }
 
-    // Opened and selected.
-
-    _open(id, open, anchor) {
-        const { recording, selected } = this._outline;
-        if (open ? !recording.canOpen(id) && !this._table.tree.hasRows(id) : id === 0) {
-            return;
-        }
-        this._outline.turn(id, open);
-        this._tellOpened(anchor ?? id);
-        if (!open && selected !== null && selected !== id && recording.ancestors(selected).includes(id)) {
-            this._selected(id);
-            this._link.post({ type: 'select', id, scroll: false, sidebar: false });
-        }
-    }
-
-    _tellOpened(anchor) {
-        this._table.opened = this._outline.opened;
-        this._link.post({ type: 'opened', ids: this._outline.frames, anchor });
-        this._light();
-        this._keep();
-    }
-
-    _select(wanted, scroll) {
-        const id = this._outline.drawnAs(wanted);
-        if (this._outline.reveal(id)) {
-            this._tellOpened(null);
-        }
-        this._selected(id);
-        if (this._outline.visible(id) !== null) {
-            this._link.post({ type: 'select', id, scroll, sidebar: false });
-        }
-    }
-
-    _selected(id) {
-        this._outline.selected = typeof id === 'number' && this._outline.recording?.nodes[id] ? id : null;
-        this._table.selected = this._outline.selected;
-        this._trail();
-        this._keep();
-    }
-
-    _trail() {
-        const { nodes } = this._outline.recording;
-        this._stage.path = this._outline.line.map((id) => ({ id, name: nodes[id].kind === 'operator' ? nodes[id].type : this._table.tree.name(id) }));
-    }
-
-    _takeState({ opened, selected }) {
-        if (!this._outline.recording) {
-            this._outline = new Outline({ opened, selected });
-            return;
-        }
-        if (Array.isArray(opened)) {
-            this._outline.opened = new Set(opened);
-            this._tellOpened(null);
-        }
-        if (selected !== undefined) {
-            this._selected(selected);
-            this._link.post({ type: 'select', id: this._outline.visible(this._outline.selected), scroll: true, sidebar: false });
-        }
-    }
-
     _keep() {
         clearTimeout(this._keeping);
-        this._keeping = setTimeout(() => this._source.keep({ ...this._state, opened: [...this._outline.opened], selected: this._outline.selected }), 250);
-    }
-
-    // Find.
-
-    _search(query) {
-        if (!this._find) {
-            return '';
-        }
-        this._find.search(query);
-        this._light();
-        return this._find.label;
-    }
-
-    _move(step) {
-        const hit = this._find ? this._find.move(step) : -1;
-        if (hit >= 0) {
-            this._setKind('structure');
-            this._select(hit, true);
-            this._light();
-        }
-        return this._find?.label ?? '';
-    }
-
-    _light() {
-        if (this._find) {
-            this._table.hits = this._find.hits;
-            this._link.post({ type: 'find', ids: this._find.hits.filter((id) => this._outline.visible(id) !== null), current: this._find.current });
-        }
+        const outline = this._navigator?.outline;
+        this._keeping = setTimeout(() => this._source.keep({ ...this._state, ...(outline && { opened: [...outline.opened], selected: outline.selected }) }), 250);
     }
 
     // What is shown.
+
+    _move(step) {
+        this._setKind('structure');
+        return this._navigator.move(step);
+    }
 
     _setTab(tab) {
         this._state.tab = tab;
@@ -409,9 +298,9 @@ export class Panel {
     }
 
     _plain() {
-        const { recording } = this._outline;
+        const { recording } = this._navigator;
         this._status.say('failure', recording.failure ? {
-            text: failed(recording), tone: 'error', action: 'Show', press: () => this._select(recording.failure.node, true)
+            text: failed(recording), tone: 'error', action: 'Show', press: () => this._navigator.select(recording.failure.node, true)
         } : null);
         this._status.say('plain', {
             text: `${traced(recording)} ${this._live ? this._onnx.plain : 'Saved view: values are not in this page.'}`,

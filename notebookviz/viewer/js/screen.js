@@ -7,12 +7,16 @@ export class Screen {
         this._host = host;
         this._root = root;
         this._told = told;
-        this._changed = () => told(this._fills);
+        this._said = false;
+        this._changed = () => this._say(this._fills);
         document.addEventListener('fullscreenchange', this._changed);
     }
 
+    /** Do what the button says, also where the screen was left a moment ago. */
     async toggle() {
-        if (!this.leave()) {
+        if (this._said) {
+            this.leave();
+        } else {
             try {
                 await this._host.requestFullscreen();
             } catch {
@@ -21,17 +25,12 @@ export class Screen {
         }
     }
 
-    /** @returns {boolean} Whether there was something to leave. */
     leave() {
         if (this._root.classList.contains('fixed')) {
             this._fix(false);
-            return true;
+        } else if (this._fills) {
+            document.exitFullscreen().catch(() => null);
         }
-        if (this._fills) {
-            document.exitFullscreen();
-            return true;
-        }
-        return false;
     }
 
     close() {
@@ -44,6 +43,11 @@ export class Screen {
 
     _fix(fixed) {
         this._root.classList.toggle('fixed', fixed);
-        this._told(fixed);
+        this._say(fixed);
+    }
+
+    _say(full) {
+        this._said = full;
+        this._told(full);
     }
 }

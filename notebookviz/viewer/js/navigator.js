@@ -1,0 +1,130 @@
+/** Opening, selecting and finding: keeps table, page and the path above it at one outline. */
+
+import { Find } from './find.js';
+import { Outline } from './outline.js';
+
+export class Navigator {
+
+    /**
+     * @param {{opened: number[]|undefined, selected: number|null}} kept
+     * @param {object} parts
+     * @param {import('./table.js').Table} parts.table
+     * @param {import('./stage.js').Stage} parts.stage
+     * @param {(message: object) => void} parts.post To the page.
+     * @param {() => void} parts.changed What is open or selected has changed.
+     */
+    constructor(kept, parts) {
+        this._parts = parts;
+        this._find = null;
+        this.outline = new Outline(kept);
+    }
+
+    /** @returns {import('./recording.js').Recording|null} */
+    get recording() {
+        return this.outline.recording;
+    }
+
+    /** @param {import('./recording.js').Recording} recording */
+    take(recording) {
+        const { table } = this._parts;
+        this.outline.take(recording);
+        this._find = new Find(recording);
+        table.recording = recording;
+        table.opened = this.outline.opened;
+        table.selected = this.outline.selected;
+        this._trail();
+    }
+
+    /** Open or close a module. @param {number} id @param {number} anchor The node that keeps its place. */
+    toggle(id, open, anchor = id) {
+        const { recording, selected } = this.outline;
+        if (open ? !recording.canOpen(id) && !this._parts.table.tree.hasRows(id) : id === 0) {
+            return;
+        }
+        this.outline.turn(id, open);
+        this._tell(anchor);
+        if (!open && selected !== null && selected !== id && recording.ancestors(selected).includes(id)) {
+            this.selected(id);
+            this._parts.post({ type: 'select', id, scroll: false, sidebar: false });
+        }
+    }
+
+    /** Select a node and open what hides it. @param {number} wanted @param {boolean} scroll */
+    select(wanted, scroll) {
+        const id = this.outline.drawnAs(wanted);
+        if (this.outline.reveal(id)) {
+            this._tell(null);
+        }
+        this.selected(id);
+        if (this.outline.visible(id) !== null) {
+            this._parts.post({ type: 'select', id, scroll, sidebar: false });
+        }
+    }
+
+    /** A node was selected, or none. @param {number|null} id */
+    selected(id) {
+        this.outline.selected = typeof id === 'number' && this.recording?.nodes[id] ? id : null;
+        this._parts.table.selected = this.outline.selected;
+        this._trail();
+        this._parts.changed();
+    }
+
+    /** Do as Python says. @param {{opened?: number[], selected?: number|null}} state */
+    follow({ opened, selected }) {
+        if (!this.recording) {
+            this.outline = new Outline({ opened, selected });
+            return;
+        }
+        if (Array.isArray(opened)) {
+            this.outline.opened = new Set(opened);
+            this._tell(null);
+        }
+        if (selected !== undefined) {
+            this.selected(selected);
+            this._parts.post({ type: 'select', id: this.outline.visible(this.outline.selected), scroll: true, sidebar: false });
+        }
+    }
+
+    /** @param {string} query @returns {string} How many hits there are. */
+    search(query) {
+        if (!this._find) {
+            return '';
+        }
+        this._find.search(query);
+        this.light();
+        return this._find.label;
+    }
+
+    /** Go to the next hit or the one before. @param {number} step @returns {string} Which hit it is. */
+    move(step) {
+        const hit = this._find ? this._find.move(step) : -1;
+        if (hit >= 0) {
+            this.select(hit, true);
+            this.light();
+        }
+        return this._find?.label ?? '';
+    }
+
+    /** Light the hits in table and page. */
+    light() {
+        if (this._find) {
+            this._parts.table.hits = this._find.hits;
+            const ids = this._find.hits.filter((id) => this.outline.visible(id) !== null);
+            this._parts.post({ type: 'find', ids, current: this._find.current });
+        }
+    }
+
+    _tell(anchor) {
+        this._parts.table.opened = this.outline.opened;
+        this._parts.post({ type: 'opened', ids: this.outline.frames, anchor });
+        this.light();
+        this._parts.changed();
+    }
+
+    _trail() {
+        const { nodes } = this.recording;
+        this._parts.stage.path = this.outline.line.map((id) => ({
+            id, name: nodes[id].kind === 'operator' ? nodes[id].type : this._parts.table.tree.name(id)
+        }));
+    }
+}
