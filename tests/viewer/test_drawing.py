@@ -227,3 +227,17 @@ def test_modules_without_lines_stand_in_order(harness: Harness) -> None:
     frame, inner = (rectangle(harness, f"[data-id='{node}'] > {tag}") for node, tag in ((1, "rect"), (2, "path")))
     assert frame["left"] + frame["right"] == pytest.approx(inner["left"] + inner["right"], abs=4)
     assert "uncalled" not in " ".join(harness.frame.locator("#origin text").all_text_contents())
+
+
+def test_frames_inside_frames_stand_in_order_too(harness: Harness) -> None:
+    build = samples.Builder()
+    outer = build.module(build.module(-1, "Net", ""), "Sequential", "outer")
+    inner = build.module(outer, "Sequential", "outer.0")
+    build.module(inner, "ReLU", "outer.0.0")
+    build.module(inner, "ReLU", "outer.0.1")
+    build.module(outer, "ReLU", "outer.1")
+    build.module(0, "Linear", "last")
+    recording = build.recording((), (), tensors="none")
+    harness.show(recording, opened=[0, outer, inner])
+    tops = [rectangle(harness, f"[data-id='{node}']")["top"] for node in range(1, len(recording.nodes))]
+    assert tops == sorted(tops)
