@@ -76,7 +76,6 @@ class Scene {
         this._sideways = sideways;
         this._solve = solve;
         this._boxes = new Map(message.nodes.map((node) => [node.v, node]));
-        this._ranks = new Map(message.nodes.map((node, rank) => [node.v, rank]));
         this._scopes = new Map([[null, scope(null)]]);
         for (const node of message.nodes) {
             const parent = node.parent ?? null;
@@ -136,10 +135,6 @@ class Scene {
     }
 
     _measure(here) {
-        if (here.links.size === 0) {
-            const rank = new Map(here.items.map((item) => [item, this._first(item)]));
-            here.items.sort((a, b) => rank.get(a) - rank.get(b));
-        }
         const indices = new Map();
         const items = [...here.items, ...here.in.values(), ...here.out.values()];
         items.forEach((item, index) => indices.set(item, index));
@@ -156,12 +151,6 @@ class Scene {
         };
         here.solved = this._solve(problem);
         here.indices = indices;
-    }
-
-    /** Where a box, or the first box inside a frame, stands among all: Netron lists frames after the boxes. */
-    _first(item) {
-        const inner = this._scopes.get(item);
-        return inner ? Math.min(...inner.items.map((each) => this._first(each))) : this._ranks.get(item);
     }
 
     _position(here, left, top) {
