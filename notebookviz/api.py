@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 LEAST_HEIGHT = 320
 EMBEDDED = 20 << 20
+FALLBACK_ROWS = 200
 
 
 def show(  # noqa: PLR0913 - the options are keywords, and each is documented
@@ -224,7 +225,7 @@ def _file_page(panel: Panel, file: ModelFile | None) -> Page:
 
 def _table_of(panel: Panel) -> tuple[str, str]:
     table = panel.table
-    return str(table._repr_html_()), str(table)
+    return table.to_html(FALLBACK_ROWS), table.to_text(FALLBACK_ROWS)
 
 
 def _present(panel: Panel, *, browser: bool | None) -> Panel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from html import escape
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from notebookviz.graph.records import Node, Recording
 
+MOST_HTML_ROWS = 1000
 _NOTHING = Totals()
 _SHOWN_OUTPUTS = 3
 _MARKS = {"failed": "failed here", "unfinished": "unfinished", "uncalled": "not called"}
@@ -123,14 +125,50 @@ class ModuleTable:
         return str(self)
 
     def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def to_text(self, limit: int | None = None) -> str:
+        """The table as aligned text.
+
+        Args:
+            limit: Leave out the deepest levels, then the last rows, until at most so many rows are left.
+
+        Returns:
+            Lines joined by newlines.
+
+        Example:
+            >>> from notebookviz.graph.records import Node, Recording
+            >>> root = Node(0, -1, "module", "Identity", "torch.nn.Identity", "")
+            >>> print(ModuleTable(Recording((root,))).to_text().splitlines()[0])
+            Module    Type      Output  Params  Share  MACs
+        """
         heads = ("Module", "Type", "Output", "Params", "Share", "MACs")
-        lines = [heads, *(_cells(row) for row in self.rows)]
+        rows = self._within(limit)
+        lines = [heads, *(_cells(row) for row in rows)]
         widths = [max(len(line[at]) for line in lines) for at in range(len(heads))]
         shown = [_aligned(line, widths) for line in lines]
         rule = "─" * max(len(line) for line in shown)
-        return "\n".join((shown[0], rule, *shown[1:], rule, *self._footer()))
+        return "\n".join((shown[0], rule, *shown[1:], rule, *self._footer(len(rows))))
 
-    def _repr_html_(self) -> str:
+    def to_html(self, limit: int | None = MOST_HTML_ROWS) -> str:
+        """The table as HTML that needs no script and no style sheet; every text in it is escaped.
+
+        Args:
+            limit: As for :meth:`to_text`.
+
+        Returns:
+            One ``div`` and one ``p``.
+
+        Example:
+            >>> from notebookviz.graph.records import Node, Recording
+            >>> root = Node(0, -1, "module", "<b>", "torch.nn.Identity", "")
+            >>> "<b>" in ModuleTable(Recording((root,))).to_html()
+            False
+        """
+        rows = self._within(limit)
         right, left = "text-align:right", "text-align:left"
         sides = (left, left, left, right, right, right)
         heads = ("Module", "Type", "Output", "Params", "Share", "MACs")
@@ -139,19 +177,32 @@ class ModuleTable:
             f'background:var(--jp-layout-color1,Canvas)">{name}</th>'
             for name, side in zip(heads, sides, strict=True)
         )
-        body = "".join(f"<tr>{_html_cells(row, sides)}</tr>" for row in self.rows)
-        foot = "<br>".join(escape(line) for line in self._footer())
+        body = "".join(f"<tr>{_html_cells(row, sides)}</tr>" for row in rows)
+        foot = "<br>".join(escape(line) for line in self._footer(len(rows)))
         return (
             '<div style="max-height:480px;overflow:auto;font-size:13px">'
-            '<table style="border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums">'
+            '<table style="border-collapse:collapse;white-space:nowrap;font-variant-numeric:tabular-nums">'
             f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
             f'<p style="margin:6px 10px;font-size:13px">{foot}</p>'
         )
 
-    def _footer(self) -> list[str]:
+    def _within(self, limit: int | None) -> tuple[Row, ...]:
+        """The rows down to the greatest depth that keeps to the limit, else the first ones."""
+        if limit is None or len(self.rows) <= limit:
+            return self.rows
+        counts = Counter(row.depth for row in self.rows)
+        depth, number = 0, counts[0]
+        while number + counts[depth + 1] <= limit:
+            depth += 1
+            number += counts[depth]
+        return tuple(row for row in self.rows if row.depth <= max(depth, 1))[:limit]
+
+    def _footer(self, shown: int) -> list[str]:
+        more = len(self.rows) - shown
         frozen = self.total_params - self.trainable_params
         split = f"{self.trainable_params:,} trainable, {frozen:,} frozen"
-        lines = [f"Parameters: {self.total_params:,} ({split}), {bytes_text(self.total_bytes)}"]
+        lines = [f"{more:,} more rows are not shown here."] if more else []
+        lines.append(f"Parameters: {self.total_params:,} ({split}), {bytes_text(self.total_bytes)}")
         if self._recording.tensors != "none":
             given = f" for {self._recording.input_text}" if self._recording.input_text else ""
             lines.append(f"MACs: {count_text(self.total_macs)}{given}, {self._recording.mode} mode")
@@ -262,9 +313,7 @@ def _html_cells(row: Row, sides: tuple[str, ...]) -> str:
     texts = (_label(row), row.type, row.output, f"{row.params:,}" if row.params else "", *_figures(row))
     found = []
     for at, (text, side) in enumerate(zip(texts, sides, strict=True)):
-        indent = 10 + 16 * row.depth if at == 0 else 10
+        indent = f" 2px {10 + 16 * row.depth}px" if at == 0 else ""
         weight = ";font-weight:600" if at == 0 and row.parent < 0 else ""
-        found.append(
-            f'<td style="{side};padding:2px 10px 2px {indent}px;white-space:nowrap{weight}">{escape(text)}</td>'
-        )
+        found.append(f'<td style="{side};padding:2px 10px{indent}{weight}">{escape(text)}</td>')
     return "".join(found)

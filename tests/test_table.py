@@ -130,3 +130,16 @@ def test_counts(number, text):
 
 def test_bytes():
     assert (bytes_text(12), bytes_text(1_500)) == ("12 B", "1.5 kB")
+
+
+def test_a_long_table_keeps_its_upper_levels_and_says_what_is_left_out():
+    model = nn.Sequential(*(nn.Sequential(*(nn.Identity() for _ in range(30))) for _ in range(20)))
+    table = ModuleTable(capture(model, (torch.zeros(1),)))
+    assert len(table.rows) == 621
+    html, text = table.to_html(50), table.to_text(50)
+    assert html.count("<tr>") == 22
+    assert len(text.splitlines()) == 2 + 21 + 1 + 3
+    assert "600 more rows are not shown here." in html
+    assert "600 more rows are not shown here." in text
+    assert table.to_text(10).count("Sequential") == 2 + 9  # the root by name and type, its first nine children by type
+    assert "more rows" not in str(table)

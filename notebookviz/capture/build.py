@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from notebookviz.capture import describe, hints, naming, operators, source
-from notebookviz.capture.trace import LONGEST_MESSAGE, Stopped, message
+from notebookviz.capture.trace import LONGEST_MESSAGE, MOST_CALLS, Crowded, Stopped, message
 from notebookviz.graph.records import (
     Argument,
     Attribute,
@@ -110,9 +110,12 @@ class _Builder:
         node = self.indices.get(self.draft.failed, 0)
         if header.ended == "interrupted":
             said, hint, kind = "The forward pass was interrupted.", "", "interrupted"
+        elif isinstance(error, Crowded):
+            said = f"The forward pass made more than {MOST_CALLS:,} calls; those are shown."
+            hint, kind = "Look for a loop that does not end, or pass a smaller input.", "limit"
         elif header.ended == "timeout" or isinstance(error, Stopped):
             said = f"The forward pass did not end within {header.limit:g} seconds."
-            hint, kind = "Pass a smaller input, or a larger seconds_limit.", "timeout"
+            hint, kind = "Look for a loop that does not end, or pass a smaller input.", "timeout"
         else:
             kind, said = type(error).__name__, message(error)
             if isinstance(error, SystemExit):

@@ -25,10 +25,15 @@ if TYPE_CHECKING:
 
 _NUMBERS = (int, float, bool, str, type(None))
 LONGEST_MESSAGE = 1000
+MOST_CALLS = 50_000
 
 
 class Stopped(BaseException):
     """The pass is to end now: its time is up or the user interrupted it."""
+
+
+class Crowded(Stopped):
+    """The pass is to end now: it has made more calls than can be drawn."""
 
 
 class Tracer:
@@ -107,11 +112,13 @@ class Tracer:
             self.draft.failed = self._stack[-1]
 
     def check(self) -> None:
-        """End the pass where its time is up.
+        """End the pass where its time is up, or where it does not seem to end.
 
         Raises:
             Stopped: It is.
         """
+        if len(self.draft.entries) >= MOST_CALLS:
+            raise Crowded
         if self.stopped or perf_counter() > self.deadline:
             raise Stopped
 

@@ -360,3 +360,19 @@ def test_hostile_names_are_recorded_as_text_and_stay_distinct():
             text.encode("utf-8")
     for item in recording.initializers:
         item.name.encode("utf-8")
+
+
+def test_a_loop_that_never_ends_is_cut_at_what_can_be_drawn(monkeypatch):
+    monkeypatch.setattr("notebookviz.capture.trace.MOST_CALLS", 500)
+    monkeypatch.setattr("notebookviz.capture.build.MOST_CALLS", 500)
+
+    class Endless(nn.Module):
+        def forward(self, x):
+            while True:
+                x = x + 1
+
+    recording = capture(Endless(), (ROW,))
+    assert recording.failure.kind == "limit"
+    assert recording.failure.message == "The forward pass made more than 500 calls; those are shown."
+    assert recording.failure.hint == "Look for a loop that does not end, or pass a smaller input."
+    assert len(recording.nodes) == 500
