@@ -114,7 +114,6 @@ class _Session:
                 break
         if best is None or best.draft.finished() == 0:
             return self._tree(f"No input could be inferred{_tried(best)}. {WANTED}", best)
-        best.header.notes.append("The input was inferred; pass the right one: show(model, x).")
         return best
 
     def _pass(self, call: arguments.Call, text: str) -> _Attempt:

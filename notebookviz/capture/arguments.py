@@ -91,6 +91,7 @@ def normalise(  # noqa: C901 (one rule after another)
         names = _all_forward_names(model)
         if all(isinstance(key, str) and key in names for key in only):
             args, named = (), dict(only)
+    _refuse_plain(args, named)
     for at, item in enumerate(args):
         _check(item, f"Input {at}")
     for name, item in named.items():
@@ -177,6 +178,17 @@ def _is_nested(input_size: Any) -> bool:  # noqa: ANN401
     )
 
 
+def _refuse_plain(args: tuple[Any, ...], named: dict[str, Any]) -> None:
+    """Refuse inputs among which nothing can be a tensor: only strings and numbers."""
+    items = (*args, *named.values())
+    if not args or not all(isinstance(item, (str, int, float)) for item in items):
+        return
+    shown = naming.cut(", ".join(map(repr, args)), 80)
+    if all(isinstance(item, int) and not isinstance(item, bool) for item in args):
+        raise InputError(f"Got the numbers {shown} as inputs.", hint=f"Did you mean input_size={args}?")
+    raise InputError(f"Got {shown} as input; a torch.Tensor is wanted.", hint="Pass show(model, x).")
+
+
 def _check(item: Any, what: str) -> None:  # noqa: ANN401
     kind = type(item)
     if kind.__module__.partition(".")[0] == "numpy":
@@ -185,7 +197,8 @@ def _check(item: Any, what: str) -> None:  # noqa: ANN401
         )
     if isinstance(item, (list, tuple)) and _numbers(item):
         raise InputError(
-            f"{what} is a {kind.__name__} of numbers; a torch.Tensor is wanted.", hint="Pass torch.tensor(x)."
+            f"{what} is a {kind.__name__} of numbers; a torch.Tensor is wanted.",
+            hint="Pass torch.tensor(x), or a shape as input_size=.",
         )
 
 

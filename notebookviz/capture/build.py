@@ -121,6 +121,8 @@ class _Builder:
             if isinstance(error, SystemExit):
                 said = f"forward() ended the program (SystemExit: {said})."
             hint = hints.hint(self.entries[node], error, self.draft, self.skeleton) if self.entries else ""
+            if header.inferred:
+                hint = f"The input {header.input_text} was only guessed: if it is wrong, pass your own. {hint}".rstrip()
         place = source.raised(error.__traceback__)
         if place is None and self.entries:
             place = self.entries[node].place

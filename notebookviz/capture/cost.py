@@ -1,6 +1,7 @@
 """Multiply-adds of the operators that PyTorch dispatches, and which of them write to their arguments.
 
-Counted are convolutions, matrix products and fused attention, as torchvision's published figures are; all else is 0.
+Counted are convolutions, matrix products (those of recurrent layers too) and fused attention, as torchvision's
+published figures are; all else is 0.
 """
 
 from __future__ import annotations
@@ -32,6 +33,16 @@ def _attention(args: tuple[Any, ...], _result: Any) -> int:  # noqa: ANN401
     return int(math.prod(query.shape[:-1]) * key.shape[-2] * (query.shape[-1] + value.shape[-1]))
 
 
+def _recurrent_layer(args: tuple[Any, ...], _result: Any) -> int:  # noqa: ANN401
+    """One direction of one LSTM layer, input (steps, batch, features): both matrices at each step."""
+    return int(math.prod(args[0].shape[:-1]) * (args[1].numel() + args[2].numel()))
+
+
+def _recurrent_cudnn(args: tuple[Any, ...], _result: Any) -> int:  # noqa: ANN401
+    """All layers at once: each matrix at each step."""
+    return int(math.prod(args[0].shape[:-1]) * sum(weight.numel() for weight in args[1] if weight.dim() > 1))
+
+
 _COUNTERS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "aten::convolution": _convolution,
     "aten::_convolution": _convolution,
@@ -43,6 +54,8 @@ _COUNTERS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "aten::addmv": lambda args, _: _matrix(args[1], args[2]),
     "aten::baddbmm": lambda args, _: _matrix(args[1], args[2]),
     "aten::addbmm": lambda args, _: _matrix(args[1], args[2]),
+    "aten::mkldnn_rnn_layer": _recurrent_layer,
+    "aten::_cudnn_rnn": _recurrent_cudnn,
     "torchvision::deform_conv2d": lambda args, result: math.prod(result.shape) * math.prod(args[1].shape[1:]),
     "aten::_scaled_dot_product_flash_attention": _attention,
     "aten::_scaled_dot_product_flash_attention_for_cpu": _attention,

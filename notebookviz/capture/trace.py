@@ -156,9 +156,13 @@ class Tracer:
         rule = cost.rule(func)
         if rule.same_dtype:
             cost.check_dtypes(args)
-        result = func(*args, **kwargs)
         entry = self.current
         alone = entry is None and not self.quiet and bool(self._stack)
+        if alone:
+            with torch._C.DisableTorchFunction():  # noqa: SLF001 (else it comes back as a function, and counts twice)
+                result = func(*args, **kwargs)
+        else:
+            result = func(*args, **kwargs)
         writing = self._writing
         if alone:
             args, kwargs = self._faked(args, kwargs)

@@ -89,3 +89,28 @@ def test_attention_is_counted_in_both_modes():
     projections, attention, feed = 5 * 16 * 48 + 5 * 16 * 16, 2 * 5 * 5 * 16, 2 * 5 * 16 * 32
     for mode in ("eval", "train"):
         assert capture(layer, (x,), mode=mode).root.macs == projections + attention + feed
+
+
+@pytest.mark.parametrize(
+    ("layer", "macs"),
+    [
+        (nn.LSTM(10, 20), 6 * 80 * (10 + 20)),
+        (nn.LSTM(10, 20, 2, bidirectional=True), 6 * 2 * 80 * (10 + 20) + 6 * 2 * 80 * (40 + 20)),
+        (nn.LSTM(10, 20, proj_size=5), 6 * (80 * (10 + 5) + 20 * 5)),
+        (nn.GRU(10, 20), 6 * 60 * (10 + 20)),
+        (nn.RNN(10, 20), 6 * 20 * (10 + 20)),
+    ],
+    ids=["lstm", "two layers both ways", "projection", "gru", "rnn"],
+)
+def test_recurrent_layers_count_both_matrices_at_each_step(layer, macs):
+    assert capture(layer, (torch.zeros(3, 2, 10),)).root.macs == macs
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_a_scripted_model_shows_and_counts_each_operator_once():
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 6 * 6, 10))
+    scripted = capture(torch.jit.script(model), (torch.zeros(1, 1, 8, 8),))
+    types = [node.type for node in scripted.nodes if node.kind == "operator"]
+    assert types.count("aten.convolution") == 1
+    assert types.count("aten.addmm") == 1
+    assert scripted.root.macs == capture(model, (torch.zeros(1, 1, 8, 8),)).root.macs

@@ -18,6 +18,8 @@ from notebookviz.errors import InputError
 LINEAR = nn.Linear(4, 2)
 ROW = torch.zeros(1, 4)
 
+NUMBERS = "Input 0 is a list of numbers; a torch.Tensor is wanted. Pass torch.tensor(x), or a shape as input_size=."
+
 
 def deep(levels):
     model = nn.Linear(4, 4)
@@ -71,8 +73,18 @@ def test_what_is_not_a_model(model, text):
             (np.zeros((1, 4)),),
             "Input 0 is a numpy ndarray; a torch.Tensor is wanted. Pass torch.from_numpy(x).",
         ),
-        (LINEAR, ([1.0, 2.0],), "Input 0 is a list of numbers; a torch.Tensor is wanted. Pass torch.tensor(x)."),
-        (LINEAR, ([[1, 2]],), "Input 0 is a list of numbers; a torch.Tensor is wanted. Pass torch.tensor(x)."),
+        (LINEAR, ("abc",), "Got 'abc' as input; a torch.Tensor is wanted. Pass show(model, x)."),
+        (LINEAR, (1, 2), "Got the numbers 1, 2 as inputs. Did you mean input_size=(1, 2)?"),
+        (
+            LINEAR,
+            ([1.0, 2.0],),
+            NUMBERS,
+        ),
+        (
+            LINEAR,
+            ([[1, 2]],),
+            NUMBERS,
+        ),
         (LINEAR, ((1, 4),), "Got the tuple (1, 4) as input. Did you mean input_size=(1, 4)?"),
         (
             LINEAR,
@@ -376,3 +388,10 @@ def test_a_loop_that_never_ends_is_cut_at_what_can_be_drawn(monkeypatch):
     assert recording.failure.message == "The forward pass made more than 500 calls; those are shown."
     assert recording.failure.hint == "Look for a loop that does not end, or pass a smaller input."
     assert len(recording.nodes) == 500
+
+
+def test_a_guessed_input_that_fails_is_said_to_be_a_guess():
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(100, 10))
+    hint = capture(model).failure.hint
+    assert hint.startswith("The input 1×3×224×224 float32 was only guessed: if it is wrong, pass your own. Linear 2")
+    assert "guessed" not in capture(model, (torch.zeros(1, 3, 32, 32),)).failure.hint
