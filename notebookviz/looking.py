@@ -157,8 +157,7 @@ class Looking:
 
         if isinstance(result, OnnxExport):
             return " ".join((result.sentence, *result.notes))
-        checked = result.check.sentence if result.check is not None else ""
-        return f"Saved {result.path} ({result.nbytes / (1 << 20):.1f} MB) in {result.seconds:.1f} s. {checked}".strip()
+        return result.sentence
 
     def _export(self) -> OnnxExport:
         if self._exported is None:

@@ -81,6 +81,7 @@ def export(  # noqa: PLR0913 - the options are keywords, and each is documented
         "dynamic_batch": dynamic_batch,
     }
     notes = _hook_notes(parcel)
+    frozen: tuple[str, ...] = ()
     try:
         answer, blobs = run_child(task, [parcel.pickled, parcel.values], stages)
         exporter = "torch.export"
@@ -88,6 +89,7 @@ def export(  # noqa: PLR0913 - the options are keywords, and each is documented
         notes.append(f"torch.export could not do it, so TorchScript was used. {readable(first).what}")
         answer, blobs = _second(model, parcel, task, first, confirm, stages)
         exporter = "TorchScript"
+        frozen = tuple(_frozen_note(*item) for item in answer["frozen"])
     return OnnxExport(
         exporter="torch.export" if exporter == "torch.export" else "TorchScript",
         graph_bytes=blobs[0],
@@ -99,7 +101,8 @@ def export(  # noqa: PLR0913 - the options are keywords, and each is documented
         outputs=tuple(answer["outputs"]),
         stages=tuple(stages.finished),
         seconds=round(stages.seconds, 2),
-        notes=(*notes, *answer["notes"]),
+        notes=(*notes, *answer["notes"], *frozen),
+        frozen=frozen,
         call=call,
     )
 
@@ -133,6 +136,13 @@ def readable(failed: Failed, extra: str = "") -> ExportError:
         shown = f"`{code}`, " if code else ""
         what = f"{what.rstrip('.')} ({shown}{Path(file).name}:{line} in {function})."
     return ExportError(f"{what}{extra}", where=failed.where, hint=failed.hint, report=failed.report)
+
+
+def _frozen_note(what: str, file: str, line: int) -> str:
+    code = linecache.getline(file, line).strip()
+    shown = f"`{code}`, " if code else ""
+    kept = "the example's branch was kept" if what.endswith("boolean") else "the example's value was kept"
+    return f"{what} ({shown}{Path(file).name}:{line}): {kept}, whatever the input."
 
 
 def _second(  # noqa: PLR0913, PLR0917 - one step of export(), with all that it knows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class Comparison:
     """The outputs of an ONNX file in onnxruntime beside PyTorch's.
 
     Attributes:
-        verdict: ``"agrees"``, ``"wrong"``, or ``"unknown"`` when the two could not be compared.
+        verdict: ``"agrees"``, ``"wrong"``, ``"uncertain"`` when they agree on the compared inputs but tracing fixed
+            what depends on data, or ``"unknown"`` when the two could not be compared.
         sentence: The verdict for people, with the largest differences; or why there is none.
         absolute: Largest absolute difference over all inputs and outputs.
         relative: Largest relative difference (to the largest magnitude of the output concerned).
@@ -57,7 +58,7 @@ class Comparison:
         seconds: Wall-clock seconds.
     """
 
-    verdict: Literal["agrees", "wrong", "unknown"]
+    verdict: Literal["agrees", "uncertain", "wrong", "unknown"]
     sentence: str
     absolute: float = 0.0
     relative: float = 0.0
@@ -94,6 +95,17 @@ class Comparison:
         )
         return cls("agrees", sentence, absolute, relative, rows, notes, seconds)
 
+    def for_export(self, export: OnnxExport) -> Comparison:
+        """The verdict on the file of an export: agreement is uncertain where tracing fixed what depends on data."""
+        if self.verdict != "agrees" or not export.frozen:
+            return self
+        where = "a place" if len(export.frozen) == 1 else f"{len(export.frozen)} places"
+        sentence = (
+            f"Uncertain: a{self.sentence[1:]} But in {where} tracing fixed a branch or value that depends on the "
+            "input, so other inputs may give another result."
+        )
+        return replace(self, verdict="uncertain", sentence=sentence)
+
 
 @dataclass(frozen=True, slots=True)
 class OnnxExport:
@@ -111,6 +123,7 @@ class OnnxExport:
         stages: Seconds of each stage, in order.
         seconds: Wall-clock seconds of all of it.
         notes: Sentences for the user: what was fixed, left out or done instead.
+        frozen: Those of the notes that name a branch or value which tracing fixed to the example's.
         check: The comparison with PyTorch, once it was made.
         call: The arguments it was exported with, kept for the comparison.
     """
@@ -126,6 +139,7 @@ class OnnxExport:
     stages: tuple[tuple[str, float], ...]
     seconds: float
     notes: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
     check: Comparison | None = None
     call: tuple[tuple[Any, ...], dict[str, Any]] = field(default=((), {}), repr=False)
 
@@ -144,8 +158,11 @@ class SavedOnnx:
         path: The file.
         data: The file beside it that holds the weights, when they don't fit into one file of 2 GB.
         nbytes: Bytes on disk, both together.
-        seconds: Wall-clock seconds of writing and checking.
+        seconds: Wall-clock seconds of all of it: exporting, saving and comparing.
         check: The comparison with PyTorch, if one was asked for.
+        exporter: Which exporter made it: ``"torch.export"`` or ``"TorchScript"``.
+        notes: The export's sentences for the user: what was fixed, left out or done instead.
+        parts: The seconds of each part: ``"export"``, ``"save"`` and ``"compare"``.
     """
 
     path: Path
@@ -153,3 +170,15 @@ class SavedOnnx:
     nbytes: int
     seconds: float
     check: Comparison | None = None
+    exporter: str = ""
+    notes: tuple[str, ...] = ()
+    parts: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """What was written, by what, how long it took, the verdict, and the export's notes."""
+        size = f"{self.nbytes / (1 << 20):.1f} MB"
+        parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.parts)
+        saved = f"Saved {self.path} ({size}) by {self.exporter} in {self.seconds:.1f} s ({parts})."
+        verdict = (self.check.sentence,) if self.check is not None else ()
+        return " ".join((saved, *verdict, *self.notes))

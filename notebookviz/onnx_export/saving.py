@@ -87,11 +87,21 @@ def save(  # noqa: PLR0913 - the options are keywords, and each is documented
             draft.discard()
             raise
         draft.commit()
-        seconds = round(stages.seconds, 2)
+        parts = [("export", export.seconds), ("save", round(stages.seconds, 2))]
         check = None
         if snapshot is not None:
-            check = _compared(target, snapshot, stages)
-        return SavedOnnx(target, draft.data, size, seconds, check)
+            check = _compared(target, snapshot, stages).for_export(export)
+            parts.append(("compare", check.seconds))
+        return SavedOnnx(
+            target,
+            draft.data,
+            size,
+            round(export.seconds + stages.seconds, 2),
+            check,
+            exporter=export.exporter,
+            notes=export.notes,
+            parts=tuple(parts),
+        )
 
 
 def compare(  # noqa: PLR0913 - the options are keywords, and each is documented

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,19 +62,21 @@ def export(
                 for name, item in zip(out_names, outs, strict=False)
                 if free and item.dim() and item.shape[0] == batch.size
             ]
-            torch.onnx.export(
-                rebuilt.model,
-                args,
-                str(path),
-                kwargs=kwargs,
-                dynamo=False,
-                opset_version=task["opset"],
-                input_names=names,
-                output_names=out_names,
-                dynamic_axes={name: {0: "batch"} for name in (*free, *freed)},
-                training=torch.onnx.TrainingMode.PRESERVE,
-                do_constant_folding=False,
-            )
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                torch.onnx.export(
+                    rebuilt.model,
+                    args,
+                    str(path),
+                    kwargs=kwargs,
+                    dynamo=False,
+                    opset_version=task["opset"],
+                    input_names=names,
+                    output_names=out_names,
+                    dynamic_axes={name: {0: "batch"} for name in (*free, *freed)},
+                    training=torch.onnx.TrainingMode.PRESERVE,
+                    do_constant_folding=False,
+                )
         except BaseException as error:
             raise Explained(error, "tracing", opened.innermost) from error
     enter("checking")
@@ -88,7 +92,20 @@ def export(
         "inputs": [item.name for item in proto.graph.input],
         "outputs": [item.name for item in proto.graph.output],
         "notes": ["TorchScript keeps the way that the example input takes through the model, and sizes may be fixed."],
+        "frozen": _frozen(caught),
     }, [proto.SerializeToString()]
+
+
+def _frozen(caught: list[warnings.WarningMessage]) -> list[tuple[str, str, int]]:
+    """What the tracer fixed to the example's values: what happened, the file and the line."""
+    own = os.path.dirname(torch.__file__) + os.sep  # noqa: PTH120
+    found: dict[tuple[str, str, int], None] = {}
+    for item in caught:
+        traced = issubclass(item.category, torch.jit.TracerWarning)  # type: ignore[attr-defined]
+        if traced and not item.filename.startswith(own):
+            what = str(item.message).partition(" might cause")[0].partition(". ")[0].strip()
+            found[what, item.filename, item.lineno] = None
+    return list(found)
 
 
 def _input_names(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[str]:

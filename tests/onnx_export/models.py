@@ -174,3 +174,25 @@ class Experts(nn.Module):
         if self.config._experts_implementation != "batched_mm":
             raise RuntimeError("grouped")
         return {"y": x * 2, "cache": [x * 3] if use_cache else None}
+
+
+class Branches(nn.Module):
+    """Only the TorchScript exporter can do it, and it keeps the example's branch."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(4, 4)
+        self.b = nn.Linear(4, 4)
+
+    def forward(self, x):
+        y = self.a(x)
+        if y.sum().item() > self.floor:
+            y = self.b(y)
+        return y
+
+    floor = 0.0
+
+
+class Logs(nn.Module):
+    def forward(self, x):
+        return torch.log(x)

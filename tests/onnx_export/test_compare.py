@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from notebookviz.onnx_export import check, compare, export, save
-from tests.onnx_export.models import FixedBatch, Random, Swapped
+from tests.onnx_export.models import Branches, FixedBatch, Logs, Random, Swapped
 
 INPUT = (torch.randn(1, 4),)
 
@@ -75,7 +75,8 @@ def test_a_planted_mistake_is_wrong(swapped, file, in_process, mistake):
         assert all(row.agrees for row in check.differences if row.trial != "batch of 3")
     else:
         assert check.relative > 1e-3
-        assert f"{check.absolute:.2g}" in check.sentence
+        worst = max(check.differences, key=lambda row: row.relative)
+        assert f"differs by up to {worst.absolute:.2g} ({check.relative:.2g} relative)" in check.sentence
     if mistake is nudge:
         assert check.absolute == pytest.approx(0.01, rel=0.01)
 
@@ -138,3 +139,55 @@ def test_an_export_is_checked_without_a_file(swapped, in_process):
     live = {**result.live, "first.bias": "second.bias", "second.bias": "first.bias"}
     assert check(dataclasses.replace(result, live=live), model).check.verdict == "wrong"
     assert result.check is None
+
+
+def branching(floor, bias):
+    torch.manual_seed(0)
+    model = Branches()
+    model.floor = floor
+    nn.init.eye_(model.a.weight)
+    nn.init.constant_(model.a.bias, bias)
+    return model
+
+
+def test_a_branch_that_tracing_fixed_is_uncertain(in_process, tmp_path):
+    model = branching(-1e6, 0.0)  # no compared input takes the other branch
+    result = export(model, INPUT)
+    saved = save(result, model, tmp_path / "m.onnx", compare=True)
+    assert saved.check.verdict == "uncertain"
+    assert saved.check.sentence.startswith("Uncertain: agrees with PyTorch on 3 inputs")
+    assert saved.check.sentence.endswith(
+        "But in a place tracing fixed a branch or value that depends on the input, "
+        "so other inputs may give another result."
+    )
+    assert (saved.exporter, saved.notes) == ("TorchScript", result.notes)
+    assert result.frozen == result.notes[-1:]
+    assert result.frozen[0].startswith("Converting a tensor to a Python number (`if y.sum().item() > self.floor:`, mod")
+    assert result.frozen[0].endswith("the example's value was kept, whatever the input.")
+    assert " by TorchScript in " in saved.sentence
+    assert result.frozen[0] in saved.sentence
+    assert saved.check.sentence in saved.sentence
+
+
+def test_a_positive_spread_example_is_compared_negated_too(in_process, tmp_path):
+    model = branching(0.0, 0.0)
+    example = (torch.linspace(10.0, 10.5, 4)[None],)  # the plain new inputs stay near 10
+    saved = save(export(model, example), model, tmp_path / "m.onnx", compare=True)
+    assert [row.trial for row in saved.check.differences if not row.agrees] == ["second new input"]
+
+
+def test_an_input_that_must_not_be_negated_is_not(in_process, tmp_path):
+    model = Logs()
+    saved = save(export(model, (torch.rand(1, 4) * 0.1 + 5,)), model, tmp_path / "m.onnx", compare=True)
+    assert saved.check.verdict == "agrees"
+    assert saved.check.absolute < 1e-3
+
+
+def test_the_parts_of_the_time(swapped, in_process, tmp_path):
+    model, result = swapped
+    saved = save(result, model, tmp_path / "m.onnx", compare=True)
+    assert [name for name, _ in saved.parts] == ["export", "save", "compare"]
+    assert saved.parts[0][1] == result.seconds
+    assert saved.seconds >= sum(seconds for _, seconds in saved.parts) - 0.05
+    assert f"in {saved.seconds:.1f} s (export {result.seconds:.1f} s, save " in saved.sentence
+    assert saved.sentence.endswith(saved.check.sentence)
