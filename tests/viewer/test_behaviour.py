@@ -201,6 +201,49 @@ def test_selecting_from_the_panel_is_no_echo(harness: Harness) -> None:
     assert harness.last("select") is None
 
 
+def test_a_first_double_click_opens_though_the_sidebar_moves_the_graph(harness: Harness) -> None:
+    harness.show(samples.residual(), opened=[0])
+    box = harness.frame.locator("[data-id='3'] .node-item").first.bounding_box()
+    assert box is not None
+    mouse = harness.page.mouse
+    mouse.move(box["x"] + 6, box["y"] + box["height"] / 2)
+    mouse.down(click_count=1)
+    mouse.up(click_count=1)
+    harness.page.wait_for_timeout(250)
+
+    def again() -> None:
+        mouse.down(click_count=2)
+        mouse.up(click_count=2)
+
+    assert harness.do("toggle", again)["id"] == 3
+    harness.frame.locator(".cluster[data-id='3']").wait_for()
+    assert harness.page.evaluate("harness.count('toggle')") == 1
+
+
+def test_the_sidebar_of_a_node_follows_the_panels_selection(harness: Harness) -> None:
+    harness.show(samples.residual(), opened=[0])
+    harness.do("select", harness.frame.locator("[data-id='1'] .node-item").first.click)
+    name = "document.querySelector('#sidebar-content').innerText + [...document.querySelectorAll('#sidebar-content input')].map(i => i.value)"
+    harness.frame.wait_for_function(f"({name}).includes('Conv2d')")
+    harness.send({"type": "select", "id": 3, "scroll": False, "sidebar": False})
+    harness.frame.wait_for_function(f"({name}).includes('Sequential') && !({name}).includes('Conv2d(3, 4)')")
+    harness.frame.locator(".graph-node.select[data-id='3']").wait_for()
+    harness.send({"type": "select", "id": None, "scroll": False, "sidebar": False})
+    harness.frame.wait_for_function("document.getElementById('sidebar').style.opacity === '0'")
+    harness.page.wait_for_timeout(100)
+    assert harness.last("select")["id"] == 1  # type: ignore[index]
+
+
+def test_opening_again_keeps_the_selection_and_tells_no_other(harness: Harness) -> None:
+    harness.show(samples.residual(), opened=[0])
+    harness.do("select", harness.frame.locator("[data-id='1'] .node-item").first.click)
+    harness.show(samples.residual(), opened=[0], selected=1)
+    harness.frame.locator(".graph-node.select[data-id='1']").wait_for()
+    assert harness.last("select")["id"] == 1  # type: ignore[index]
+    harness.show(samples.residual(), opened=[0], selected=None)
+    assert harness.frame.locator(".graph-node.select").count() == 0
+
+
 def test_the_zoom_buttons_are_the_panels(harness: Harness) -> None:
     harness.show(samples.residual())
     assert harness.frame.locator("#zoom-in-button, #zoom-out-button").evaluate_all(

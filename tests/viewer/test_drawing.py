@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notebookviz.graph.encode import encode
+from notebookviz.graph.records import Argument
 from tests.graph import samples
 from tests.graph.expected import drawn, openable
 
@@ -50,6 +51,24 @@ def test_changes_that_come_while_one_is_drawn_end_in_the_last(harness: Harness) 
     )
     harness.page.wait_for_timeout(1500)
     check(harness, recording, every)
+
+
+def test_of_a_long_loop_the_first_thousand_are_drawn(harness: Harness) -> None:
+    build = samples.Builder()
+    root = build.module(-1, "Loop", "")
+    value = source = build.value(1)
+    for _ in range(1500):
+        result = build.value(1)
+        build.operator(root, "relu", (value,), result)
+        value = result
+    message = harness.show(build.recording((Argument("x", (source,)),), (Argument("", (value,)),)))
+    assert (message["boxes"], message["total"]) == (1000, 1500)
+    assert harness.drawn_nodes() == set(range(1, 1001))
+    chain = {(str(index), str(index + 1)) for index in range(1, 1000)}
+    assert harness.drawn_edges() == chain | {("input-0", "1")}
+    harness.send({"type": "select", "id": 1400, "scroll": True, "sidebar": False})
+    harness.send({"type": "select", "id": 7, "scroll": True, "sidebar": False})
+    harness.frame.wait_for_selector(".graph-node.select[data-id='7']")
 
 
 def rectangle(harness: Harness, selector: str) -> dict[str, float]:

@@ -2,6 +2,7 @@
  * Netron's view, with what the structure view needs: modules that open in place, one selection, fresh values, safe texts.
  */
 import { Canvas } from './canvas.js';
+import { watchDoubleClicks } from './clicks.js';
 import { picture } from './picture.js';
 import { Graph, Node } from './structure.js';
 import { hookGrapher } from './titles.js';
@@ -120,6 +121,13 @@ export function createDrawing(netron, grapher, host, post) {
             Object.assign(this.options, options);
         }
 
+        /** Whether the sidebar is open and describes what is selected. */
+        get _describes() {
+            const { document } = host;
+            const titles = ['Node Properties', 'Connection Properties', 'Tensor Properties'];
+            return Number(document.getElementById('sidebar').style.opacity) > 0 && titles.includes(document.getElementById('sidebar-title').textContent);
+        }
+
         closeSidebar() {
             host.document.getElementById('sidebar-closebutton').click();
         }
@@ -150,6 +158,8 @@ export function createDrawing(netron, grapher, host, post) {
             post({
                 type: 'drawn',
                 nodes: graph ? [...graph.drawn] : [],
+                boxes: graph ? graph.nodes.length : 0,
+                total: graph ? graph.total : 0,
                 edges: this.target ? this.target.edges.size : 0,
                 milliseconds: Math.round(performance.now() - start)
             });
@@ -173,12 +183,22 @@ export function createDrawing(netron, grapher, host, post) {
             if (!this.target || !this.structure) {
                 return;
             }
+            const changed = this._posted !== id;
             this._posted = id;
             if (this._first) {
                 this._first.selected = id;
             }
             const node = id === null ? null : this.structure.node(id);
-            if (node === null || !this.target.find(node)) {
+            const drawn = node !== null && Boolean(this.target.find(node));
+            if (changed && this._describes) {
+                if (drawn) {
+                    this.showNodeProperties(node, 'panel');
+                } else {
+                    this.closeSidebar();
+                }
+                this._next = id; // what the sidebar did to the selection is no choice
+            }
+            if (!drawn) {
                 this.target.select(null, 'panel');
                 return;
             }
@@ -205,7 +225,7 @@ export function createDrawing(netron, grapher, host, post) {
 
         _watch(graph) {
             graph.on('selectionchange', (sender, source) => {
-                if (source !== 'panel' && this.structure) {
+                if (source !== 'panel' && this.structure && !this._first) {
                     this._selected(graph);
                 }
             });
@@ -229,7 +249,7 @@ export function createDrawing(netron, grapher, host, post) {
             }
             this._next = node ? node.index : null;
             setTimeout(() => {
-                if (this._posted !== this._next) {
+                if (this._posted !== this._next && !this._first) {
                     this._posted = this._next;
                     post({ type: 'select', id: this._next });
                 }
@@ -318,9 +338,9 @@ export function createDrawing(netron, grapher, host, post) {
             await this.drawn(start);
         }
 
-        /** The view and selection with which the next structure is first shown. */
-        first(view, selected) {
-            this._first = { view: view || null, selected: selected ?? null };
+        /** The view and selection with which the next structure is first shown. @param {{view?: object, selected?: number}|null} how */
+        first(how) {
+            this._first = how && { view: how.view || null, selected: how.selected ?? null };
         }
 
         showNodeProperties(node, source) {
@@ -358,6 +378,11 @@ export function createDrawing(netron, grapher, host, post) {
     }
 
     const view = new Drawing();
+    watchDoubleClicks(host.document, (id) => {
+        if (view.structure && !view.structure.opened.has(id)) {
+            view.toggleModule(view.structure.node(id));
+        }
+    });
     hookGrapher(grapher, {
         toggle: (node) => view.toggleModule(node),
         open: (node) => view.target.activate(node, 'target'),

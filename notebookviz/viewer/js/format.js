@@ -6,7 +6,7 @@ const UNITS = [[1e12, 'T'], [1e9, 'G'], [1e6, 'M'], [1e3, 'k']];
 export function count(number) {
     for (const [size, unit] of UNITS) {
         if (number >= size * 0.9995) {
-            return `${(number / size).toPrecision(3)} ${unit}`;
+            return `${Number((number / size).toPrecision(3))} ${unit}`;
         }
     }
     return String(number);
@@ -14,14 +14,8 @@ export function count(number) {
 
 /** @param {number} bytes @returns {string} `3.06 MB`. */
 export function memory(bytes) {
-    const units = ['B', 'KB', 'MB', 'GB', 'TB'];
-    let step = 0;
-    let size = bytes;
-    while (size >= 999.5 && step < units.length - 1) {
-        size /= 1024;
-        step++;
-    }
-    return step === 0 ? `${bytes} B` : `${size.toPrecision(3)} ${units[step]}`;
+    const text = count(bytes);
+    return text.includes(' ') ? `${text}B` : `${text} B`;
 }
 
 /** @param {number} part @param {number} whole @returns {string} `8.2%`, empty for nothing. */

@@ -85,6 +85,7 @@ class Page {
         this._theme.set(message.theme, message.background);
         this._notice.clear();
         const structural = message.kind === 'structure';
+        drawing.first(structural ? message : null); // before what stood is taken away, so that nobody takes that for a choice
         drawing.show('welcome spinner');
         if (structural) {
             const packed = ArrayBuffer.isView(message.recording) || message.recording instanceof ArrayBuffer;
@@ -93,7 +94,6 @@ class Page {
             graph.open(message.opened || recording.data.opened);
             host.format = structureFormat(graph);
             drawing.configure(message.options);
-            drawing.first(message.view, message.selected);
             this._document.title = graph.name || 'model';
             await drawing.open(this._context('model.netron', new Uint8Array([1])));
         } else {

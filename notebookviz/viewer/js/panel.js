@@ -14,7 +14,7 @@ import { Stage } from './stage.js';
 import { Status } from './status.js';
 import { Table } from './table.js';
 import { Toolbar } from './toolbar.js';
-import { failed, inputSize, traced } from './sentences.js';
+import { cut, failed, inputSize, traced } from './sentences.js';
 import { savePath } from './save.js';
 import { showReport } from './report.js';
 import { theme, themeOf, watchTheme } from './colours.js';
@@ -42,6 +42,7 @@ export class Panel {
         this._live = source.transport.state !== 'saved';
         this._ready = false;
         this._keeping = null;
+        this._cut = '';
         const host = element('div', { class: 'notebookviz', 'data-lm-suppress-shortcuts': 'true' });
         host.style.cssText = 'display: block; position: relative; width: 100%;';
         host.style.height = source.height ? `${Math.max(LEAST, this._state.height || source.height)}px` : '100%';
@@ -76,8 +77,8 @@ export class Panel {
         const again = this._navigator.recording !== null;
         this._navigator.take(recording);
         this._header.recording = recording;
-        this._plain();
         this._onnx.reset();
+        this._plain();
         if (again) {
             this._toolbar.again();
             this._keep();
@@ -195,11 +196,15 @@ export class Panel {
                 this._ready = true;
                 this._openPage();
             },
-            drawn: () => {
+            drawn: ({ boxes, total }) => {
                 if (this._state.kind === 'structure' || this._subject.kind === 'file') {
                     this._stage.cover(null);
                 }
                 this._status.say('error', null);
+                this._cut = this._state.kind === 'structure' ? cut(boxes, total) : '';
+                if (this._navigator?.recording) {
+                    this._plain();
+                }
                 this._navigator?.light();
                 this.root.dataset.drawn = String(Number(this.root.dataset.drawn || 0) + 1);
             },
@@ -300,10 +305,10 @@ export class Panel {
     _plain() {
         const { recording } = this._navigator;
         this._status.say('failure', recording.failure ? {
-            text: failed(recording), tone: 'error', action: 'Show', press: () => this._navigator.select(recording.failure.node, true)
+            text: `${failed(recording)} ${this._cut}`.trim(), tone: 'error', action: 'Show', press: () => this._navigator.select(recording.failure.node, true)
         } : null);
         this._status.say('plain', {
-            text: `${traced(recording)} ${this._live ? this._onnx.plain : 'Saved view: values are not in this page.'}`,
+            text: `${this._cut}${traced(recording)} ${this._live ? this._onnx.plain : 'Saved view: values are not in this page.'}`,
             action: this._live && this._onnx.untouched ? 'Export' : undefined,
             press: () => {
                 this._setKind('onnx');

@@ -34,7 +34,11 @@
  * @typedef {object} Visible What is drawn for one set of opened modules.
  * @property {number[]} nodes drawn as boxes, in the order they ran
  * @property {number[]} clusters opened modules drawn as frames, outermost first (never the root)
+ * @property {number} total how many boxes there would be, had the drawing no limit
  */
+
+/** Boxes that are drawn at most: a browser takes gigabytes for tens of thousands. */
+export const MOST = 1000;
 
 const DEFAULTS = Object.freeze({
     parent: -1, kind: 'operator', type: '', qualified: '', path: '', call: 0, inputs: [], outputs: [], attributes: [],
@@ -125,20 +129,24 @@ export class Recording {
         opened.add(0);
         const nodes = [];
         const clusters = [];
+        let total = 0;
         const visit = (index) => {
             if (index === 0 ? this.shown(0).length > 0 : opened.has(index) && this.canOpen(index)) {
-                if (index !== 0) {
+                if (index !== 0 && total < MOST) {
                     clusters.push(index);
                 }
                 for (const child of this.shown(index)) {
                     visit(child);
                 }
             } else {
-                nodes.push(index);
+                total += 1;
+                if (total <= MOST) {
+                    nodes.push(index);
+                }
             }
         };
         visit(0);
-        return { nodes, clusters };
+        return { nodes, clusters, total };
     }
 
     /** @param {number} index @returns {boolean} Whether values start and end here: an operator, or a module call in which none ran. */

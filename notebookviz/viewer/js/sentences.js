@@ -8,6 +8,12 @@ export function traced({ data }) {
     return [pass, ...(data.notes || [])].join(' ');
 }
 
+/** @param {number} boxes That are drawn. @param {number} total @returns {string} Empty when all are drawn. */
+export function cut(boxes, total) {
+    const [drawn, all] = [boxes, total].map((each) => Number(each).toLocaleString('en'));
+    return total > boxes ? `Only the first ${drawn} of ${all} nodes are drawn: close modules, or show a part of the model. ` : '';
+}
+
 /** @param {import('./recording.js').Recording} recording @returns {string} */
 export function failed({ nodes, failure }) {
     const { node, kind, message, source, hint } = failure;

@@ -2,9 +2,10 @@
  * The structure view as a format that Netron reads: its model, graph, nodes and values, made from a recording.
  */
 import { category } from './category.js';
-import { within } from './recording.js';
+import { memory } from './format.js';
+import { MOST, within } from './recording.js';
 import { Tensor, TensorType } from './tensor.js';
-import { count, cut, line, memory } from './text.js';
+import { count, cut, line } from './text.js';
 
 const NAME = 120;
 
@@ -115,8 +116,8 @@ export class Graph {
         this._values = recording.values.map(([dtype, dims, device], index) => new Value(`value ${index}\n${index}`, new TensorType([dtype, [...dims], device])));
         this._connect();
         const argument = ([name, values], position, word) => new Argument(line(name || word, 40), values.map((value) => this._values[value]));
-        this.inputs = recording.inputs.map((item, position) => argument(item, position, 'input'));
-        this.outputs = recording.outputs.map((item, position) => argument(item, position, 'output'));
+        this.inputs = recording.inputs.slice(0, MOST).map((item, position) => argument(item, position, 'input'));
+        this.outputs = recording.outputs.slice(0, MOST).map((item, position) => argument(item, position, 'output'));
         this.metrics = totals(recording);
         this.metadata = [];
         this.open([]);
@@ -126,7 +127,8 @@ export class Graph {
     open(ids) {
         this.opened = new Set(ids);
         this.opened.add(0);
-        const { nodes, clusters } = this.recording.visible(this.opened);
+        const { nodes, clusters, total } = this.recording.visible(this.opened);
+        this.total = total;
         this.nodes = nodes.map((index) => this.node(index));
         this.clusters = clusters.map((index) => this.node(index));
         this.drawn = new Set([...nodes, ...clusters]);
@@ -142,11 +144,11 @@ export class Graph {
         return node;
     }
 
-    /** All that ran, as one list: what Netron's find goes through. */
+    /** What ran, as one list, the first thousands of it: what Netron's find goes through. */
     whole() {
         const { nodes } = this.recording;
         const listed = nodes.filter(({ index, parent, marks }) => index > 0 && !nodes[parent].leaf && !marks.includes('uncalled'));
-        return { name: this.name, inputs: this.inputs, outputs: this.outputs, nodes: listed.map(({ index }) => this.node(index)) };
+        return { name: this.name, inputs: this.inputs, outputs: this.outputs, nodes: listed.slice(0, 5 * MOST).map(({ index }) => this.node(index)) };
     }
 
     /** Lets go of all values that were fetched. */

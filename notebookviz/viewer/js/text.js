@@ -34,18 +34,6 @@ export function count(value) {
     return value.toLocaleString('en-US');
 }
 
-/** @param {number} value @returns {string} `98 MB` */
-export function memory(value) {
-    const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-    let power = 0;
-    let size = value;
-    while (size >= 1000 && power < units.length - 1) {
-        size /= 1000;
-        power += 1;
-    }
-    return `${power && size < 10 ? size.toFixed(1) : Math.round(size)} ${units[power]}`;
-}
-
 /**
  * A copy in which every text is escaped: Netron's documentation sidebar writes texts as HTML.
  * @param {any} value

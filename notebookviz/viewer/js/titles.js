@@ -59,7 +59,7 @@ export function hookGrapher(grapher, actions) {
         }
         original.call(this, document, parent);
         if (this.value instanceof Node) {
-            identify(this, actions);
+            identify(this);
         }
     });
 
@@ -230,7 +230,7 @@ function caption(item) {
     }
 }
 
-function identify(item, actions) {
+function identify(item) {
     const node = item.value;
     item.element.setAttribute('data-id', node.index);
     for (const mark of node.row.marks) {
@@ -239,7 +239,6 @@ function identify(item, actions) {
     item.element.classList.toggle('nbv-failed', isFailed(node));
     if (node.opens) {
         item.definition.element.classList.add('nbv-toggle');
-        item.element.addEventListener('dblclick', () => actions.toggle(node));
     }
 }
 
