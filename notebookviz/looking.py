@@ -140,15 +140,19 @@ class Looking:
                 return task.cancelled or not self.hold.held
 
             task.stage("preparing")
+            if path is not None:
+                onnx_export.target_of(path)
+            compare = bool(options.get("compare", True))
+            given = {name: value for name, value in options.items() if name != "compare" and value is not None}
             model = self.model()
             args, kwargs = self._call(model)
             exported = onnx_export.export(
-                model, args, kwargs, **{"confirm": confirm, **options}, progress=progress, cancel=cancel
+                model, args, kwargs, **{"confirm": confirm, **given}, progress=progress, cancel=cancel
             )
             self._exported = exported
             if path is None:
                 return exported
-            return onnx_export.save(exported, model, path, compare=True, progress=progress, cancel=cancel)
+            return onnx_export.save(exported, model, path, compare=compare, progress=progress, cancel=cancel)
 
         return Job("export", work, subject=self.model(), describe=self._describe)
 

@@ -20,12 +20,13 @@ from notebookviz.serving.protocol import Answer, Method, answer
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from torch import nn
 
     from notebookviz.graph.records import Recording
     from notebookviz.jobs import Job, Progress
+    from notebookviz.onnx_export.records import SavedOnnx
     from notebookviz.parts import Parts, View
     from notebookviz.serving.server import Page
     from notebookviz.table import ModuleTable
@@ -175,19 +176,65 @@ class Panel(anywidget.AnyWidget):
 
         write_atomically(path, self._parts.page(self, True).html.encode())  # noqa: FBT003 - named in Parts
 
-    def save_onnx(self, path: str | os.PathLike[str], **options: object) -> Any:  # noqa: ANN401 - the export's report
-        """Export the model to an ONNX file and wait for it.
+    def save_onnx(  # noqa: PLR0913 - the options are keywords, and each is documented
+        self,
+        path: str | os.PathLike[str],
+        *,
+        opset: int | None = None,
+        input_names: Sequence[str] | None = None,
+        output_names: Sequence[str] | None = None,
+        dynamic_shapes: object = None,
+        dynamic_batch: bool = True,
+        confirm: Callable[[int], bool] | None = None,
+        compare: bool = True,
+        **unknown: object,
+    ) -> SavedOnnx:
+        """Export the model to an ONNX file, compare it with PyTorch, and wait for it.
 
         Args:
             path: The file to write; it is replaced only once the export has succeeded.
-            **options: What :func:`notebookviz.onnx_export.export` takes: ``opset=``, ``dynamic=`` and more.
+            opset: Version of the ONNX operators; None takes torch's own choice.
+            input_names: Names of the ONNX inputs; None takes forward's.
+            output_names: Names of the ONNX outputs; None takes the keys of what forward returns.
+            dynamic_shapes: Free axes as for ``torch.export.export``; an axis may be a name: ``{"x": {0: "batch"}}``.
+            dynamic_batch: Leave the first axis of the inputs free where the model allows.
+            confirm: Asked with a number of bytes before the TorchScript exporter takes more than 1 GB.
+            compare: Compare the file's outputs with PyTorch's.
+            **unknown: Refused, with the names of the options.
 
         Returns:
-            The export's report.
+            The report: file, verdict, notes and times.  A verdict of ``"wrong"`` or ``"uncertain"`` is also warned of.
+
+        Raises:
+            InputError: There is no such option.
+            ExportError: It failed; the message is one sentence, ``report`` is all of it.
+
+        Example:
+            >>> panel.save_onnx("model.onnx", opset=20).check.verdict  # doctest: +SKIP
+            'agrees'
         """
         import os
 
-        return self._start_export(options, os.fspath(path), None).wait()
+        from notebookviz.onnx_export.records import warn_of
+
+        options = {
+            "opset": opset,
+            "input_names": input_names,
+            "output_names": output_names,
+            "dynamic_shapes": dynamic_shapes,
+            "dynamic_batch": dynamic_batch,
+            "confirm": confirm,
+            "compare": compare,
+        }
+        if unknown:
+            raise InputError(
+                f"save_onnx() got {', '.join(f'{name}=' for name in unknown)}; "
+                f"its options are {', '.join(f'{name}=' for name in options)}.",
+                hint="See help(panel.save_onnx).",
+            )
+        saved: SavedOnnx = self._start_export(options, os.fspath(path), None).wait()
+        warn_of(saved)
+        return saved
 
     def shows(self, target: object) -> bool:
         """Whether this panel shows a model, or the file of a path or name."""
@@ -199,6 +246,9 @@ class Panel(anywidget.AnyWidget):
             return
         self.release()
         self._closed = True
+        self._methods = dict.fromkeys(self._methods, _refused)
+        self._set_status(closed=True)
+        self._event("closed", {})
         if self._parts.server is not None:
             self._parts.server.remove(self._key)
         _open.discard(self)
@@ -395,6 +445,10 @@ class Panel(anywidget.AnyWidget):
             f"{type(module).__name__} is not a module of this {self.title}.",
             hint='Pass one of its modules, or a path such as "layer1.0".',
         )
+
+
+def _refused(_: Mapping[str, Any]) -> Answer:
+    raise InputError("This panel was closed.", hint="Run the cell again.")
 
 
 def open_panels() -> list[Panel]:

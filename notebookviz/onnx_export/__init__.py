@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from notebookviz.onnx_export.exporter import export, needs_weights_bytes
     from notebookviz.onnx_export.process import ExportCancelledError
-    from notebookviz.onnx_export.records import STAGES, Comparison, Difference, OnnxExport, SavedOnnx
-    from notebookviz.onnx_export.saving import check, compare, external_bytes, save
+    from notebookviz.onnx_export.records import STAGES, Comparison, Difference, OnnxExport, OnnxWarning, SavedOnnx
+    from notebookviz.onnx_export.saving import check, compare, external_bytes, save, target_of
 
 __all__ = [
     "STAGES",
@@ -20,6 +20,7 @@ __all__ = [
     "Difference",
     "ExportCancelledError",
     "OnnxExport",
+    "OnnxWarning",
     "SavedOnnx",
     "check",
     "compare",
@@ -27,12 +28,13 @@ __all__ = [
     "external_bytes",
     "needs_weights_bytes",
     "save",
+    "target_of",
 ]
 _HOMES = {
     "exporter": ("export", "needs_weights_bytes"),
     "process": ("ExportCancelledError",),
-    "records": ("STAGES", "Comparison", "Difference", "OnnxExport", "SavedOnnx"),
-    "saving": ("check", "compare", "external_bytes", "save"),
+    "records": ("STAGES", "Comparison", "Difference", "OnnxExport", "OnnxWarning", "SavedOnnx"),
+    "saving": ("check", "compare", "external_bytes", "save", "target_of"),
 }
 
 

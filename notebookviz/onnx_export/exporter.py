@@ -8,9 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import onnx
 import torch
 
-from notebookviz.errors import ExportError
+from notebookviz.errors import ExportError, InputError
 from notebookviz.onnx_export.carry import Parcel
 from notebookviz.onnx_export.process import Failed, Stages, run_child
 from notebookviz.onnx_export.records import OnnxExport
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from notebookviz.onnx_export.records import Cancel, OnProgress
 
 ASK_ABOVE = 1_000_000_000
+OLDEST = 9  # of the TorchScript exporter; torch.export begins at 18
 
 
 def export(  # noqa: PLR0913 - the options are keywords, and each is documented
@@ -61,6 +63,7 @@ def export(  # noqa: PLR0913 - the options are keywords, and each is documented
         The graph, with an address in place of each weight.
 
     Raises:
+        InputError: No exporter writes this opset.
         ExportError: It failed; the message is one sentence, ``report`` is all of it.
 
     Example:
@@ -68,6 +71,7 @@ def export(  # noqa: PLR0913 - the options are keywords, and each is documented
         >>> result.exporter, result.live["weight"], result.dynamic_batch
         ('torch.export', 'weight', True)
     """
+    _check_opset(opset)
     stages = Stages(progress, cancel)
     stages.enter("preparing")
     call = (tuple(args), dict(kwargs or {}))
@@ -136,6 +140,27 @@ def readable(failed: Failed, extra: str = "") -> ExportError:
         shown = f"`{code}`, " if code else ""
         what = f"{what.rstrip('.')} ({shown}{Path(file).name}:{line} in {function})."
     return ExportError(f"{what}{extra}", where=failed.where, hint=failed.hint, report=failed.report)
+
+
+def _check_opset(opset: int | None) -> None:
+    if opset is None:
+        return
+    newest = _newest_opset()
+    if isinstance(opset, bool) or not isinstance(opset, int) or not OLDEST <= opset <= newest:
+        raise InputError(
+            f"opset={opset!r} is not possible; it wants a whole number from {OLDEST} to {newest}.",
+            where="opset",
+            hint="Leave it away for torch's own choice.",
+        )
+
+
+def _newest_opset() -> int:
+    """The newest that torch.onnx writes: as far as onnxscript's converter goes, where it says so."""
+    from onnxscript import version_converter
+
+    inner = getattr(version_converter, "_version_converter", None)
+    newest: int = onnx.defs.onnx_opset_version()
+    return min(newest, getattr(inner, "SUPPORTED_MAX_ONNX_OPSET", newest))
 
 
 def _frozen_note(what: str, file: str, line: int) -> str:

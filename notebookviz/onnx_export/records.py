@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -182,3 +183,17 @@ class SavedOnnx:
         saved = f"Saved {self.path} ({size}) by {self.exporter} in {self.seconds:.1f} s ({parts})."
         verdict = (self.check.sentence,) if self.check is not None else ()
         return " ".join((saved, *verdict, *self.notes))
+
+
+class OnnxWarning(UserWarning):
+    """A saved ONNX file gives, or may give, something else than PyTorch."""
+
+
+def warn_of(saved: SavedOnnx) -> None:
+    """Warn, at the line that called the caller, of a file that is wrong or may be.
+
+    Args:
+        saved: What was written.
+    """
+    if saved.check is not None and saved.check.verdict in ("wrong", "uncertain"):
+        warnings.warn(f"{saved.path}: {saved.check.sentence}", OnnxWarning, stacklevel=3)

@@ -70,7 +70,7 @@ def save(  # noqa: PLR0913 - the options are keywords, and each is documented
         >>> saved.path.name
         'linear.onnx'
     """
-    target = _target(path)
+    target = target_of(path)
     stages = Stages(progress, cancel)
     stages.enter("writing")
     with contextlib.ExitStack() as stack:
@@ -260,7 +260,21 @@ def _values(
     return value
 
 
-def _target(path: str | os.PathLike[str]) -> Path:
+def target_of(path: str | os.PathLike[str]) -> Path:
+    """The file that a path stands for: links followed, ``~`` the home folder.
+
+    Args:
+        path: Where to write.
+
+    Raises:
+        ExportError: No file can be written there.
+
+    Example:
+        >>> target_of("/no such folder/model.onnx")
+        Traceback (most recent call last):
+        ...
+        notebookviz.errors.ExportError: The folder /no such folder does not exist. Make it first.
+    """
     target = Path(os.path.realpath(os.path.expanduser(path)))  # noqa: PTH111
     if target.is_dir():
         raise ExportError(
@@ -268,6 +282,10 @@ def _target(path: str | os.PathLike[str]) -> Path:
         )
     if not target.parent.is_dir():
         raise ExportError(f"The folder {target.parent} does not exist.", where=str(target), hint="Make it first.")
+    if not os.access(target.parent, os.W_OK):
+        raise ExportError(
+            f"The folder {target.parent} can't be written to.", where=str(target), hint="Choose another folder."
+        )
     return target
 
 
