@@ -24,6 +24,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 CLOSED = 1000
+REMOVED = 4000  # the panel was closed: there is nothing to come back to
 
 
 class _Guarded(RequestHandler):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
-from notebookviz.serving.handlers import CLOSED, NothingHandler, PageHandler, SocketHandler
+from notebookviz.serving.handlers import CLOSED, REMOVED, NothingHandler, PageHandler, SocketHandler
 from notebookviz.serving.origins import Origins
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Server:
     def remove(self, key: str) -> None:
         """Serve a panel no more, and close its sockets."""
         if self._sites.pop(key, None) is not None:
-            self._call(self._close, key)
+            self._call(self._close, key, REMOVED)
 
     def site(self, key: str) -> Site | None:
         """The panel under ``key``, if there is one."""
@@ -122,9 +122,9 @@ class Server:
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
 
-    def _close(self, key: str) -> None:
+    def _close(self, key: str, code: int = CLOSED) -> None:
         for each in self.sockets.pop(key, set()):
-            each.close(CLOSED, "closed")
+            each.close(code, "closed")
 
     def _run(self, ready: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)

@@ -134,19 +134,19 @@ def test_two_cells_with_one_text_are_two_cells(kernel):
     assert alive(kernel) >= 2
 
 
-def test_close_lets_go_and_a_held_model_still_answers(kernel):
+def test_close_lets_go_and_nothing_is_answered_any_more(kernel):
     ((data, *_), _) = kernel.run("model = Net(); panel = show(model)")
     comm = data[WIDGET]["model_id"]
+    assert kernel.ask(comm, "tensor", name="fc.weight")[0]["result"]["shape"] == [2, 4]
     kernel.run("panel.close()", cell="close")
     answer, buffers = kernel.ask(comm, "tensor", name="fc.weight")
-    assert answer["result"]["shape"] == [2, 4]
-    assert len(buffers[0]) == 32
+    assert answer["error"] == {"what": "This panel was closed.", "hint": "Run the cell again."}
+    assert buffers == []
+    kernel.ask(comm, "views", count=1)
     kernel.run("del model", cell="del")
     assert alive(kernel) == 0
-    answer, _ = kernel.ask(comm, "tensor", name="fc.weight")
-    assert answer["error"]["what"] == "The panel has let go of its model, and nothing else in the kernel holds it."
-    assert answer["error"]["hint"] == "Run the cell that shows it again."
     assert kernel.value("panel.url") == ""
+    assert kernel.value("panel.status") == {"closed": True}
 
 
 def test_a_view_that_is_gone_for_long_lets_go_and_one_that_comes_back_does_not(kernel):

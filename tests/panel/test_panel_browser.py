@@ -20,6 +20,7 @@ from tornado.websocket import WebSocketHandler
 from notebookviz import api
 from notebookviz.graph.encode import pack
 from notebookviz.graph.records import Node, Recording
+from notebookviz.table import bytes_text
 from notebookviz.viewer.static import static_html
 
 pytestmark = pytest.mark.browser
@@ -178,6 +179,8 @@ def test_the_totals_stand_below(saved, model):
     cells = saved.locator(".foot .cell")
     titles = [cells.nth(index).get_attribute("title") for index in range(cells.count())]
     assert f"{total:,}" in titles
+    texts = cells.all_inner_texts()
+    assert bytes_text(4 * total) in texts
 
 
 def test_columns_suit_the_width(saved):
@@ -472,6 +475,42 @@ def test_a_busy_kernel_is_named_where_only_the_comm_is_left(tab, panel, mount):
     tab.errors.clear()
 
 
+SHUT = "This panel was closed: run the cell again."
+
+
+@pytest.mark.parametrize("route", ["socket", "comm"])
+def test_a_closed_panel_says_so_and_asks_for_nothing_more(tab, panel, mount, route):
+    mount(tab, panel, port=closed_port() if route == "comm" else None)
+    expect(tab.locator(".root")).to_have_attribute("data-route", route, timeout=10000)
+    tab.errors.clear()
+    sockets = []
+    tab.on("websocket", lambda socket: sockets.append(socket.url))
+    panel.close()
+    if route == "comm":
+        tab.evaluate("tell('closed', {})")
+    expect(status(tab)).to_have_text(SHUT)
+    asked = list(tab.asked)
+    tab.wait_for_timeout(2500)  # past the first two times at which a lost socket is tried again
+    frame(tab).locator("[data-id='1'] .node-argument", has_text="weight").first.click()
+    expect(frame(tab).locator(".nbv-remark")).to_have_text(SHUT)
+    assert (sockets, tab.asked) == ([], asked)
+
+
+def test_a_closed_panel_that_is_loaded_again_stays_quiet(tab, panel, mount):
+    panel.close()
+    sockets = []
+    tab.on("websocket", lambda socket: sockets.append(socket.url))
+    mount(tab, panel)
+    expect(status(tab)).to_have_text(SHUT)
+    assert sockets == []
+
+
+def test_a_closed_panel_in_a_plain_browser_says_so(served, panel):
+    expect(served.locator(".root")).to_have_attribute("data-route", "socket")
+    panel.close()
+    expect(status(served)).to_have_text(SHUT)
+
+
 def test_a_view_that_is_removed_says_so(tab, panel, mount):
     mount(tab, panel)
     assert tab.asked == ["views"]
@@ -494,6 +533,26 @@ def test_another_input_size_is_traced_and_a_wrong_one_explained(served, panel):
     field.press("Enter")
     expect(served.locator(".fact.input")).to_have_text(re.compile("5×6"))
     assert panel.recording.input_text.startswith("5×6")
+
+
+def test_a_new_input_keeps_the_selection_everywhere_and_offers_the_export_again(served, panel):
+    row(served, "blocks").click()
+    expect(served.locator(".path [aria-current]")).to_have_text("blocks")
+    panel._event("job", {"state": "cancelled", "message": "The export was cancelled.", "seconds": 1})
+    expect(status(served)).to_have_text("The export was cancelled.")
+    served.get_by_role("button", name=re.compile("edit")).click()
+    field = served.get_by_role("textbox", name=re.compile("Input size"))
+    field.fill("5x6")
+    field.press("Enter")
+    expect(served.locator(".fact.input")).to_have_text(re.compile("5×6"))
+    expect(status(served)).to_have_text(re.compile("ONNX: not exported"))
+    expect(served.locator(".status").get_by_role("button", name="Export")).to_be_visible()
+    served.wait_for_timeout(500)
+    selected = frame(served).locator(".select[data-id]").evaluate_all("all => all.map(each => each.dataset.id)")
+    index = next(node.index for node in panel.recording.nodes if node.path == "blocks")
+    assert selected == [str(index)]
+    expect(served.locator(".path [aria-current]")).to_have_text("blocks")
+    assert row(served, "blocks").get_attribute("aria-selected") == "true"
 
 
 def test_a_failed_forward_pass_speaks_in_the_status_line(tab, tmp_path, drawn):

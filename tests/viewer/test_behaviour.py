@@ -223,7 +223,8 @@ def test_a_first_double_click_opens_though_the_sidebar_moves_the_graph(harness: 
 def test_the_sidebar_of_a_node_follows_the_panels_selection(harness: Harness) -> None:
     harness.show(samples.residual(), opened=[0])
     harness.do("select", harness.frame.locator("[data-id='1'] .node-item").first.click)
-    name = "document.querySelector('#sidebar-content').innerText + [...document.querySelectorAll('#sidebar-content input')].map(i => i.value)"
+    inputs = "[...document.querySelectorAll('#sidebar-content input')].map(each => each.value)"
+    name = f"document.querySelector('#sidebar-content').innerText + {inputs}"
     harness.frame.wait_for_function(f"({name}).includes('Conv2d')")
     harness.send({"type": "select", "id": 3, "scroll": False, "sidebar": False})
     harness.frame.wait_for_function(f"({name}).includes('Sequential') && !({name}).includes('Conv2d(3, 4)')")

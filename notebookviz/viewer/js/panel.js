@@ -119,8 +119,11 @@ export class Panel {
     /** Say how the kernel is reached. @param {string} state The transport's. */
     set route(state) {
         this.root.dataset.route = state;
-        const gone = 'The kernel is gone: what is drawn stays, values and export need the cell to run again.';
-        this._status.say('route', state === 'gone' ? { text: gone, tone: 'warning' } : null);
+        const ends = {
+            gone: 'The kernel is gone: what is drawn stays, values and export need the cell to run again.',
+            closed: 'This panel was closed: run the cell again.'
+        };
+        this._status.say('route', ends[state] ? { text: ends[state], tone: 'warning' } : null);
     }
 
     close() {

@@ -6,6 +6,7 @@
 import { Frames } from './frames.js';
 
 const PATIENCE = 3000;
+const SHUT = 4000; // the code with which Python closes the sockets of a closed panel
 const RETRIES = [300, 1000, 2000, 4000];
 
 /** An error in words, as Python sends it. */
@@ -25,7 +26,7 @@ export class Refused extends Error {
  * @property {string} token
  * @property {((message: object) => void)|null} comm Sends over the comm; null where there is none.
  * @property {(event: string, data: object, buffers: Uint8Array[]) => void} onevent
- * @property {(state: 'connecting'|'socket'|'comm'|'gone') => void} onstate
+ * @property {(state: 'connecting'|'socket'|'comm'|'gone'|'closed') => void} onstate
  * @property {string} [origin] This page's origin, told over the comm before a proxied address is tried.
  */
 
@@ -52,8 +53,8 @@ export class Router {
      */
     request(method, params = {}) {
         return new Promise((resolve, reject) => {
-            if (this.state === 'gone') {
-                reject(new Refused(GONE));
+            if (this.ended) {
+                reject(new Refused(ENDS[this.state]));
                 return;
             }
             const id = ++this._number;
@@ -65,7 +66,9 @@ export class Router {
 
     /** Give what arrived over the comm. @param {object} message @param {Uint8Array[]} buffers */
     receive(message, buffers) {
-        if (message && message.event !== undefined) {
+        if (message && message.event === 'closed') {
+            this.lose('closed');
+        } else if (message && message.event !== undefined) {
             if (this.state !== 'socket') {
                 this._options.onevent(message.event, message.data, buffers);
             }
@@ -74,13 +77,18 @@ export class Router {
         }
     }
 
-    /** The kernel is gone: what waits is refused. */
-    lose() {
-        if (!this._closed && this.state !== 'gone') {
-            this._become('gone', null);
+    /** @returns {boolean} Whether nobody will answer any more. */
+    get ended() {
+        return this.state in ENDS;
+    }
+
+    /** The kernel is gone, or the panel was closed there: what waits is refused. @param {'gone'|'closed'} end */
+    lose(end = 'gone') {
+        if (!this._closed && !this.ended) {
+            this._become(end, null);
             this._socket?.close();
             for (const { reject } of this._asked.values()) {
-                reject(new Refused(GONE));
+                reject(new Refused(ENDS[end]));
             }
             this._asked.clear();
         }
@@ -99,7 +107,7 @@ export class Router {
             await this._tellOrigin(origin);
         }
         for (const address of addresses) {
-            if (this._closed || this.state === 'gone') {
+            if (this._closed || this.ended) {
                 break;
             }
             if (await this._connect(address)) {
@@ -165,10 +173,12 @@ export class Router {
                     resolve(true);
                 }
             };
-            socket.onclose = () => {
+            socket.onclose = ({ code }) => {
                 clearTimeout(give);
                 resolve(false);
-                if (proved) {
+                if (code === SHUT) {
+                    this.lose('closed');
+                } else if (proved) {
                     this._dropped(address);
                 }
             };
@@ -176,7 +186,9 @@ export class Router {
     }
 
     _hear(message, buffers) {
-        if (message.event !== undefined) {
+        if (message.event === 'closed') {
+            this.lose('closed');
+        } else if (message.event !== undefined) {
             this._options.onevent(message.event, message.data, buffers);
         } else {
             this._settle(message, buffers);
@@ -184,7 +196,7 @@ export class Router {
     }
 
     async _dropped(address) {
-        if (this._closed || this.state === 'gone') {
+        if (this._closed || this.ended) {
             return;
         }
         this._socket = null;
@@ -225,7 +237,24 @@ export class Router {
     }
 }
 
-const GONE = { what: 'The kernel that made this panel is gone.', hint: 'Run the cell again to see values.' };
+const ENDS = {
+    gone: { what: 'The kernel that made this panel is gone.', hint: 'Run the cell again to see values.' },
+    closed: { what: 'This panel was closed: run the cell again.' }
+};
+
+/** A panel that was closed before this page was loaded: refuses everything. */
+export class Shut {
+
+    constructor() {
+        this.state = 'closed';
+    }
+
+    async request() {
+        throw new Refused(ENDS.closed);
+    }
+
+    close() {}
+}
 
 /** A saved page: answers what the file holds. */
 export class Saved {

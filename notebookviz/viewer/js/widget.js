@@ -1,7 +1,7 @@
 /** The panel as a widget in a notebook: its traits are the widget's, its routes the loopback server and the comm. */
 
 import { Panel } from './panel.js';
-import { Router, Saved, addresses } from './transport.js';
+import { Router, Saved, Shut, addresses } from './transport.js';
 import { asBytes } from './bytes.js';
 
 const views = new Map();
@@ -33,7 +33,8 @@ export default {
         const routes = addresses(served, location, baseUrl());
         const alive = () => assets.comm_live !== false;
         let panel = null;
-        const router = alive() ? new Router({
+        const shut = Boolean(model.get('status')?.closed);
+        const router = shut ? new Shut() : alive() ? new Router({
             addresses: routes.addresses,
             token: served.token ?? '',
             origin: routes.named ? location.origin : undefined,
