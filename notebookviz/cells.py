@@ -19,10 +19,12 @@ class Run:
     Attributes:
         cell: Names the cell: the front end's id, or a digest of its text where it sends none.
         execution: Names this execution of it.
+        count: The number in the cell's ``In [7]``; 0 where it is unknown.
     """
 
     cell: str
     execution: str
+    count: int = 0
 
 
 class Listener(Protocol):
@@ -59,14 +61,15 @@ def current_run() -> Run | None:
     if found is None:
         return None
     kernel = getattr(found, "kernel", None)
+    count = int(getattr(found, "execution_count", 0) or 0)
     if kernel is None:
-        return Run("", str(found.execution_count))
+        return Run("", str(count), count)
     parent = kernel.get_parent() or {}
     cell = (parent.get("metadata") or {}).get("cellId")
     if not cell:
         code = (parent.get("content") or {}).get("code", "")
         cell = "text:" + hashlib.sha256(str(code).encode("utf-8", "replace")).hexdigest()
-    return Run(str(cell), str((parent.get("header") or {}).get("msg_id", "")))
+    return Run(str(cell), str((parent.get("header") or {}).get("msg_id", "")), count)
 
 
 def busy() -> bool:

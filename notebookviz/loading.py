@@ -25,6 +25,33 @@ SHOWN_CHARACTERS: Final = 200
 
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
 _MANY: Final = 5
+# Of files that are most likely models, among the many that Netron reads.
+MODEL_SUFFIXES: Final = frozenset(
+    (
+        ".caffemodel",
+        ".ckpt",
+        ".gguf",
+        ".h5",
+        ".hdf5",
+        ".keras",
+        ".mlmodel",
+        ".mnn",
+        ".onnx",
+        ".ort",
+        ".pb",
+        ".pdmodel",
+        ".prototxt",
+        ".pt",
+        ".pt2",
+        ".pte",
+        ".pth",
+        ".rknn",
+        ".safetensors",
+        ".tflite",
+        ".torchscript",
+        ".xmodel",
+    )
+)
 # First bytes of the fields of ONNX's ModelProto, and protobuf's wire types.
 _ONNX_KEYS: Final = frozenset(b"\x08\x12\x1a\x22\x28\x32\x3a\x42\x72\xa2\xca")
 _FIXED_BYTES: Final = {1: 8, 5: 4}
@@ -232,7 +259,9 @@ def _unreadable(shown: str, error: Exception) -> LoadingError:
 
 def _files_in(folder: Path) -> str:
     try:
-        names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+        names = sorted(
+            entry.name for entry in folder.iterdir() if entry.suffix.lower() in MODEL_SUFFIXES and entry.is_file()
+        )
     except OSError:
         names = []
     if not names:

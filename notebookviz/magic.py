@@ -17,9 +17,12 @@ from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 from notebookviz import api
 from notebookviz.errors import InputError
 from notebookviz.panel import open_panels
+from notebookviz.table import count_text
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+    from notebookviz.panel import Panel
 
 HELP: Final = """\
 %netron                         list what is open
@@ -145,9 +148,9 @@ def split(line: str) -> list[tuple[int, int]]:
 
 def _set_option(arguments: Arguments, name: str, value: str) -> None:
     if name == "--input":
-        arguments.inputs.append(value)
+        arguments.inputs.append(_unquoted(value))
     elif name == "--input-size":
-        arguments.input_size = value
+        arguments.input_size = _unquoted(value)
     else:
         if not value.isdecimal() or int(value) < _MIN_HEIGHT:
             raise InputError(
@@ -251,14 +254,24 @@ class NetronMagics(Magics):
     def _size(self, text: str) -> Any:  # noqa: ANN401 - show() says what it wants
         if _SIZE.fullmatch(text):
             return tuple(int(part) for part in re.split(r"[x×,\s]+", text) if part)
-        return self._evaluate(text)
+        try:
+            return self._evaluate(text)
+        except InputError as error:
+            raise InputError(
+                f"--input-size got {text!r}; it wants a size such as 1,3,224,224 or 1x3x224x224, or a Python "
+                "expression that gives one.",
+                hint="For example --input-size 1,3,224,224.",
+            ) from error
 
     def _list(self) -> None:
         panels = open_panels()
         if not panels:
             print("Nothing is open. Try %netron MODEL or %netron FILE; see %netron --help.")  # noqa: T201
-        for panel in panels:
-            print(f"{panel.title}  {panel.url}")  # noqa: T201 - the answer to the user
+        rows = [_facts(number, panel) for number, panel in enumerate(panels, 1)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            cells = (f"{text:{width}}" for text, width in zip(row, widths, strict=True) if width)
+            print("  ".join(cells).rstrip())  # noqa: T201 - the answer to the user
 
     def _stop(self, arguments: Arguments) -> None:
         panels = open_panels()
@@ -270,6 +283,22 @@ class NetronMagics(Magics):
         for panel in panels:
             panel.close()
         print(f"Closed {len(panels)} panel{'' if len(panels) == 1 else 's'}.")  # noqa: T201 - the answer to the user
+
+
+def _facts(number: int, panel: Panel) -> tuple[str, ...]:
+    """What tells one open panel from another: number, name, parameters, input, cell and address."""
+    try:
+        facts = (f"{count_text(panel.table.total_params)} parameters", panel.recording.input_text)
+    except InputError:
+        facts = ("file", "")
+    cell = f"In [{panel.run.count}]" if panel.run is not None and panel.run.count else ""
+    return (str(number), panel.title, *facts, cell, panel.url)
+
+
+def _unquoted(text: str) -> str:
+    """The expression in quotes as a shell user writes them; a string itself is never an input."""
+    inner = text[1:-1]
+    return inner if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" and text[0] not in inner else text
 
 
 def _is_proto(value: object) -> bool:

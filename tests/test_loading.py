@@ -77,11 +77,13 @@ def test_unreadable_for_real(tmp_path):
 
 
 def test_folder_names_the_files_in_it(tmp_path):
-    (tmp_path / "a.onnx").write_bytes(b"x")
-    assert refused(tmp_path).endswith("is a folder; a file is wanted. Pass a file in it: 'a.onnx'.")
+    for name in ("a.onnx", "b.PT", "notes.txt", ".hidden", "train.py", "Makefile"):
+        (tmp_path / name).write_bytes(b"x")
+    assert refused(tmp_path).endswith("is a folder; a file is wanted. Pass a file in it: 'a.onnx', 'b.PT'.")
 
 
 def test_empty_folder(tmp_path):
+    (tmp_path / "notes.txt").write_bytes(b"x")
     assert refused(tmp_path).endswith("is a folder; a file is wanted. Pass the path of a model file.")
 
 

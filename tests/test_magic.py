@@ -8,7 +8,9 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from notebookviz import magic
+from notebookviz.cells import Run
 from notebookviz.errors import InputError
+from notebookviz.table import count_text
 
 
 class Calls(list):
@@ -67,6 +69,8 @@ def test_model(shell, calls):
         ("make(1, 2)", ((1, 2),)),
         ("net.model --input x --input make(1, 2)", (1, 7, (1, 2))),
         ("--input=x net.model", (1, 7)),
+        ('net.model --input "make(2, 3)"', (1, (2, 3))),
+        ("net.model --input='make(x, [3])' --input y", (1, (7, [3]), 8)),
         ("net.model x --input y", (1, 7, 8)),
         ("  net.model  ", (1,)),
         ("{'k': x}['k']", (7,)),
@@ -77,10 +81,20 @@ def test_model_and_inputs(shell, calls, line, args):
     assert [call[:2] for call in calls] == [("show", args)]
 
 
-@pytest.mark.parametrize("text", ["1,3,224,224", "1x3x224x224", "1×3×224×224", "(1, 3, 224, 224)", "make(1,3,224,224)"])
+@pytest.mark.parametrize(
+    "text", ["1,3,224,224", '"1, 3, 224, 224"', "1x3x224x224", "1×3×224×224", "(1, 3, 224, 224)", "make(1,3,224,224)"]
+)
 def test_input_size(shell, calls, text):
     netron(shell, f"model --input-size {text} --height 300 --browser")
     assert calls[0][2] == {"input_size": (1, 3, 224, 224), "height": 300, "browser": True}
+
+
+def test_a_size_that_is_none(shell, calls):
+    assert refused(shell, "model --input-size banana") == (
+        "--input-size got 'banana'; it wants a size such as 1,3,224,224 or 1x3x224x224, or a Python expression that "
+        "gives one. For example --input-size 1,3,224,224."
+    )
+    assert calls == []
 
 
 def test_one_dimension(shell, calls):
@@ -179,8 +193,19 @@ def test_help(shell, capsys):
 
 
 class FakePanel:
-    def __init__(self, title, thing):
+    def __init__(self, title, thing, params=None, count=0):
+        self.params, self.run = params, Run("cell", "1", count)
         self.title, self.thing, self.url, self.closed = title, thing, f"http://127.0.0.1/{title}", False
+
+    @property
+    def table(self):
+        if self.params is None:
+            raise InputError("A file has no table.")
+        return SimpleNamespace(total_params=self.params)
+
+    @property
+    def recording(self):
+        return SimpleNamespace(input_text="float32 (1, 3)")
 
     def shows(self, thing):
         return thing == self.thing
@@ -191,14 +216,17 @@ class FakePanel:
 
 @pytest.fixture
 def panels(monkeypatch):
-    panels = [FakePanel("one", 7), FakePanel("two", "m.onnx")]
+    panels = [FakePanel("one", 7, 1234, 12), FakePanel("two", "m.onnx")]
     monkeypatch.setattr(magic, "open_panels", lambda: [panel for panel in panels if not panel.closed])
     return panels
 
 
 def test_list(shell, panels, capsys):
     netron(shell, "")
-    assert capsys.readouterr().out == "one  http://127.0.0.1/one\ntwo  http://127.0.0.1/two\n"
+    one, two = capsys.readouterr().out.splitlines()
+    assert one == f"1  one  {count_text(1234)} parameters  float32 (1, 3)  In [12]  http://127.0.0.1/one"
+    assert two.split() == ["2", "two", "file", "http://127.0.0.1/two"]
+    assert two.index("http") == one.index("http")
 
 
 def test_stop_one(shell, panels, capsys):
