@@ -81,6 +81,12 @@ def test_what_cannot_work_is_absent_in_a_saved_page(saved):
     assert saved.get_by_role("button", name="Save", exact=True).count() == 0
     assert saved.get_by_role("button", name=re.compile("edit")).count() == 0
     expect(status(saved)).to_have_text(re.compile("Saved view: values are not in this page"))
+    assert status(saved).get_attribute("title") == status(saved).inner_text()
+    saved.set_viewport_size({"width": 260, "height": 600})
+    assert status(saved).evaluate("text => [text.scrollHeight - text.clientHeight, text.clientHeight > 20]") == [
+        0,
+        True,
+    ]
 
 
 def test_a_saved_page_holds_the_licence_and_is_small(panel, tmp_path):
@@ -196,9 +202,9 @@ def test_columns_suit_the_width(saved):
     assert counts[1] < counts[2] <= counts[3] == 8
 
 
-CLIPPED = """() => {
+CLIPPED = """names => {
   const rows = [...document.querySelector('.notebookviz').shadowRoot.querySelectorAll('.body .row')];
-  const texts = rows.flatMap(row => [row.querySelector('.text'), ...row.querySelectorAll('.cell:not(.name)')]);
+  const texts = rows.flatMap(row => [...row.querySelectorAll(names ? '.text' : '.cell:not(.name)')]);
   return texts.filter(each => each.scrollWidth > each.clientWidth).map(each => each.textContent);
 }"""
 
@@ -218,15 +224,20 @@ def deep_page(tmp_path_factory):
     return path.as_uri()
 
 
-@pytest.mark.parametrize("width", [760, 900, 1600])
-def test_names_come_before_other_columns(tab, deep_page, drawn, width):
+@pytest.mark.parametrize("width", [760, 950, 1600])
+def test_columns_are_chosen_by_the_width_and_the_whole_model(tab, deep_page, drawn, width):
     tab.set_viewport_size({"width": width, "height": 900})
     tab.goto(deep_page)
     drawn(tab)
+    before = tab.get_by_role("columnheader").all_inner_texts()
     row(tab, "layer4").locator(".twist").click()
-    tab.wait_for_timeout(100)
-    assert tab.evaluate(CLIPPED) == []
-    assert row(tab, "fc").locator(".mark").inner_text() == "failed"
+    for text in ("downsample", ""):
+        tab.get_by_role("searchbox", name="Filter modules").fill(text)
+        tab.wait_for_timeout(100)
+        assert tab.get_by_role("columnheader").all_inner_texts() == before
+    assert tab.evaluate(CLIPPED, False) == []
+    if width >= 950:
+        assert {"output", "params", "MACs"} <= set(before)
     assert row(tab, "fc").locator(".cell.name").get_attribute("title") == "fc: failed"
     if width == 1600:
         assert row(tab, "conv1").locator(".cell", has_text="1×64×112×112").count() == 1
@@ -242,7 +253,7 @@ def test_a_mark_without_room_is_a_sign_beside_the_whole_name(tab, deep_page, dra
     tab.wait_for_timeout(200)
     mark = row(tab, "ResNet").locator(".mark")
     assert (mark.inner_text(), mark.get_attribute("aria-label")) == ("…", "not finished")
-    assert "ResNet" not in tab.evaluate(CLIPPED)
+    assert "ResNet" not in tab.evaluate(CLIPPED, True)
 
 
 def test_ten_thousand_rows_are_quick(tab, tmp_path, drawn):

@@ -18,7 +18,7 @@ const COLUMNS = {
     name: { key: 'name', title: 'name', help: 'Name of the module', text: () => '' },
     type: { key: 'type', title: 'type', help: 'Class of the module', most: 150, text: (node) => node.type, full: (node) => node.qualified || node.type },
     output: {
-        key: 'output', title: 'output', help: 'Shape of what it returns', most: 190,
+        key: 'output', title: 'output', help: 'Shape of what it returns', most: 130,
         text: (node, recording) => {
             const shapes = node.outputs.map((value) => tensor(recording.values[value]));
             return shapes.length > 1 ? `${shapes[0]} +${shapes.length - 1}` : shapes[0] ?? '';
@@ -100,22 +100,26 @@ export class Ruler {
 }
 
 /**
- * The columns that fit a width, in the order they stand.  The name comes first; the less important ones go first.
+ * The columns that fit a width, in the order they stand.  Long names give way to what is asked for most, not to the rest.
  * @param {number} width
  * @param {boolean} frozen Whether some parameters are not trained.
- * @param {number} name The room that the names take.
+ * @param {number} name The room that the longest name of the model takes.
  * @param {Record<string, number>} widths Of the other columns.
  * @returns {Column[]}
  */
 export function fitting(width, frozen, name, widths) {
-    const order = ['params', 'output', 'macs', ...(frozen ? ['trainable'] : []), 'type', 'share', 'memory', ...(frozen ? [] : ['trainable'])];
+    const rest = [...(frozen ? ['trainable'] : []), 'share', 'type', 'memory', ...(frozen ? [] : ['trainable'])];
     const taken = new Set(['name']);
-    let left = width - Math.max(LEAST_NAME, Math.min(name, 0.7 * width));
-    for (const key of order) {
-        if (widths[key] <= left) {
-            taken.add(key);
-            left -= widths[key];
+    let left = width;
+    const take = (keys, kept) => {
+        for (const key of keys) {
+            if (widths[key] <= left - kept) {
+                taken.add(key);
+                left -= widths[key];
+            }
         }
-    }
+    };
+    take(['output', 'params', 'macs'], LEAST_NAME);
+    take(rest, Math.max(LEAST_NAME, Math.min(name, 0.4 * width)));
     return Object.values(COLUMNS).filter((column) => taken.has(column.key));
 }

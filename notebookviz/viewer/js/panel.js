@@ -38,7 +38,7 @@ export class Panel {
     constructor(holder, source) {
         this._source = source;
         this._subject = source.subject;
-        this._state = { view: null, options: null, split: 34, tab: 'graph', ...source.state, kind: 'structure' };
+        this._state = { view: null, options: null, split: 38, tab: 'graph', ...source.state, kind: 'structure' };
         this._live = source.transport.state !== 'saved';
         this._ready = false;
         this._keeping = null;

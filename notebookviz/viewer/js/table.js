@@ -59,6 +59,7 @@ export class Table {
         this._active = 0;
         this._columns = [];
         this._widths = null;
+        this._longest = null;
         this._relist();
         this._fit();
     }
@@ -118,8 +119,8 @@ export class Table {
         }
         this._ruler ??= new Ruler(this.grid);
         this._widths ??= this._ruler.columns(this._recording);
-        const names = this._lines.slice(0, MEASURED).map((line) => this._ruler.name(line.level, this.tree.name(line.id), this._said(line.id).includes('failed') ? 'failed' : ''));
-        const columns = fitting(width - 8, this._frozen, Math.max(...names), this._widths);
+        this._longest ??= this._measured();
+        const columns = fitting(width - 8, this._frozen, this._longest, this._widths);
         this._room = width - 8 - columns.reduce((sum, { key }) => sum + (key === 'name' ? 0 : this._widths[key]), 0);
         if (columns.map((column) => column.key).join() !== this._columns.map((column) => column.key).join()) {
             this._columns = columns;
@@ -130,6 +131,15 @@ export class Table {
             this._drawFoot();
         }
         this._draw();
+    }
+
+    /** The room that the longest name takes, closed rows included. */
+    _measured() {
+        const modules = this._recording.nodes.filter((node) => node.kind === 'module').slice(0, MEASURED);
+        return Math.max(...modules.map(({ index }) => {
+            const mark = this._said(index).includes('failed') ? 'failed' : '';
+            return this._ruler.name(this._recording.ancestors(index).length + 1, this.tree.name(index), mark);
+        }));
     }
 
     _drawHead() {
