@@ -150,14 +150,14 @@ def test_saves_a_tensor_as_npy(shown: Harness) -> None:
 
 @pytest.mark.parametrize(("label", "start"), [("Export as SVG", b"<svg"), ("Export as PNG", b"\x89PNG")])
 def test_exports_pictures_with_our_colours(shown: Harness, label: str, start: bytes) -> None:
-    shown.send({"type": "theme", "theme": "dark"})
+    shown.send({"type": "theme", "theme": "dark", "background": "rgb(20, 30, 40)"})
     saved = shown.do("save", lambda: menu(shown, label))
     content = bytes(saved["bytes"])
     assert content.startswith(start)
     if start == b"<svg":
         text = content.decode()
         assert "--nbv-title-fill: #3a4b6a" in text
-        assert 'fill="rgb(64, 64, 64)"' in text
+        assert 'fill="rgb(20, 30, 40)"' in text
         assert "prefers-color-scheme" not in text
 
 
