@@ -229,17 +229,10 @@ class Tracer:
                 self._argument(entry, name, value)
 
     def _argument(self, entry: Entry, name: str, value: Any) -> None:  # noqa: ANN401
-        values: list[int] = []
-        stored: list[int] = []
-        for tensor in flow.tensors(value):
-            more, also = self.ledger.refer(tensor)
-            values.extend(more)
-            stored.extend(also)
-        if values or stored:
-            entry.inputs.append((name, values, stored))
+        held = self._tensors(entry, name, value)
         if entry.type in ("[]", "[]=") and name == "index":
             entry.attributes.append((name, operators.index_text(value)))
-        elif not values and not stored:
+        elif not held:
             entry.attributes.append((name, operators.text(value)))
 
     def _open(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Entry:
@@ -251,12 +244,13 @@ class Tracer:
         self._stack.append(entry.index)
         names = forward_names(type(module))
         for at, value in enumerate(args):
-            self._argument_of_module(entry, names[at] if at < len(names) else f"input{at}" if at else "input", value)
+            self._tensors(entry, names[at] if at < len(names) else f"input{at}" if at else "input", value)
         for name, value in kwargs.items():
-            self._argument_of_module(entry, name, value)
+            self._tensors(entry, name, value)
         return entry
 
-    def _argument_of_module(self, entry: Entry, name: str, value: Any) -> None:  # noqa: ANN401
+    def _tensors(self, entry: Entry, name: str, value: Any) -> bool:  # noqa: ANN401
+        """Note the tensors of one argument as inputs; whether there are any."""
         values: list[int] = []
         stored: list[int] = []
         for tensor in flow.tensors(value):
@@ -265,6 +259,7 @@ class Tracer:
             stored.extend(also)
         if values or stored:
             entry.inputs.append((name, values, stored))
+        return bool(values or stored)
 
     def _pass_through(self, entry: Entry, result: Any, before: dict[int, Any]) -> Any:  # noqa: ANN401
         """Put an identity operator into a module that returned only what it received, so that edges run through it."""
