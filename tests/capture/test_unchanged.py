@@ -15,19 +15,7 @@ from tests.capture import models
 
 TRAINED = (
     *models.TRANSFORMERS,
-    "alexnet",
-    "convnext_tiny",
-    "densenet121",
-    "efficientnet_b0",
-    "googlenet",
-    "mnasnet0_5",
-    "mobilenet_v3_small",
-    "regnet_y_400mf",
-    "resnet18",
-    "shufflenet_v2_x0_5",
-    "squeezenet1_1",
-    "swin_t",
-    "vit_b_32",
+    *(name for name in models.TORCHVISION if name not in ("inception_v3", "maxvit_t", "mobilenet_v2", "vgg11")),
 )
 SLOW = ("densenet121", "vit_b_32", "convnext_tiny")
 SIDES = {"alexnet": 64, "googlenet": 64, "squeezenet1_1": 64, "swin_t": 64}

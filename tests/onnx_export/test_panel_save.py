@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 
+import onnxruntime
 import pytest
 import torch
 
@@ -40,7 +41,7 @@ def test_the_options_arrive(panel, tmp_path):
         )
     assert saved.check is None
     assert [name for name, _ in saved.parts] == ["export", "save"]
-    session = pytest.importorskip("onnxruntime").InferenceSession(str(saved.path))
+    session = onnxruntime.InferenceSession(str(saved.path))
     assert [(item.name, item.shape) for item in session.get_inputs()] == [("a", [1, 4])]
     assert [item.name for item in session.get_outputs()] == ["b"]
     assert panel.save_onnx(tmp_path / "m.onnx").check.verdict == "agrees"

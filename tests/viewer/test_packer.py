@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import shutil
-import subprocess
+from typing import TYPE_CHECKING
 
 import pytest
 
 from notebookviz.errors import ViewerError
 from notebookviz.viewer import netron, packer
 from notebookviz.viewer.page import page_html
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 FILES = {
     "entry": "import { two as deux, Three } from './second.js';\nimport { one } from './first.js';\n"
@@ -23,15 +25,15 @@ FILES = {
 }
 
 
-def test_joined_modules_run_and_share_nothing_by_accident() -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("needs node")
+def test_joined_modules_run_and_share_nothing_by_accident(browser: Browser) -> None:
     joined = packer.join_es_modules("entry", FILES.__getitem__)
-    address = f"data:text/javascript,${{encodeURIComponent({json.dumps(joined)})}}"
-    code = f"import(`{address}`).then((m) => console.log(JSON.stringify(m.default)))"
-    done = subprocess.run([node, "-e", code], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == [1, 2, 3]
+    page = browser.new_page()
+    found = page.evaluate(
+        "source => import(`data:text/javascript,${encodeURIComponent(source)}`).then((module) => module.default)",
+        joined,
+    )
+    page.close()
+    assert found == [1, 2, 3]
     assert joined.count("_first = ") == 1
 
 
