@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from notebookviz.capture import cost, flow, guess, naming, operators, source
+from notebookviz.capture import assumed, cost, flow, naming, operators, source
 from notebookviz.capture.calls import forward_names, run_forward
 from notebookviz.capture.draft import Draft, Entry, Flow
 from notebookviz.capture.ledger import Ledger, storage_of
@@ -132,11 +132,11 @@ class Tracer:
             args, kwargs = self._faked(args, kwargs)
             try:
                 result = func(*args, **kwargs)
-            except guess.UNKNOWN as error:
-                result = guess.result(func, args, kwargs, truth=self.truth, real=self.skeleton.originals)
-                if result is guess.NONE:
+            except assumed.UNKNOWN as error:
+                result = assumed.result(func, args, kwargs, truth=self.truth, real=self.skeleton.originals)
+                if result is assumed.NONE:
                     raise error from None
-                if not guess.was_read(func, args, self.skeleton.originals):
+                if not assumed.was_read(func, args, self.skeleton.originals):
                     self.draft.assumed += 1
                     entry.marks.add("assumed")
             return self._done(entry, func, args, kwargs, result)
