@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from notebookviz.capture import cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +35,9 @@ class Functions(TorchFunctionMode):
 
 
 class Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Tells the tracer of each dispatched operator."""
+    """Tells the tracer of each dispatched operator; one that is made of others (in inference mode) is taken apart."""
+
+    supports_higher_order_operators = True
 
     def __init__(self, tracer: Tracer) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -46,4 +51,10 @@ class Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
         """Pass the call on to the tracer."""
-        return self.tracer.dispatched(func, args, kwargs or {})
+        kwargs = kwargs or {}
+        if cost.rule(func).composite:
+            with self, torch._C.DisableTorchFunction():  # noqa: SLF001 (the parts are not the user's calls)
+                result = func.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        return self.tracer.dispatched(func, args, kwargs)

@@ -167,8 +167,8 @@ class Tracer:
         if alone:
             args, kwargs = self._faked(args, kwargs)
             entry, self._writing = Entry(-1, self._stack[-1]), []
-        if entry is not None and rule.count is not None:
-            entry.macs += rule.count(args, result)
+        if entry is not None and rule.costs:
+            rule.charge(entry, args, result)
         for at, name in rule.written:
             target = args[at] if at < len(args) else kwargs.get(name)
             self._writing.extend(flow.tensors(target))

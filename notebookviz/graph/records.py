@@ -112,7 +112,7 @@ class Source:
     code: str = ""
 
 
-Mark = Literal["failed", "unfinished", "unused", "assumed", "passthrough", "uncalled", "in-place"]
+Mark = Literal["failed", "unfinished", "unused", "assumed", "passthrough", "uncalled", "in-place", "uncounted"]
 
 
 @dataclass(frozen=True, slots=True)
