@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from notebookviz import loading
+from notebookviz.loading import files as loading
 from notebookviz.errors import LoadingError
 from notebookviz.loading import ModelFile, read_model_file
 

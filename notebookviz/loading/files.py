@@ -1,4 +1,4 @@
-"""The only place that reads model files from disk.
+"""Model files for the page.
 
 A file is read as bytes and goes to the page as bytes: nothing in it is executed or unpickled.  What is refused is
 refused here, in one sentence with the next step.
@@ -120,6 +120,14 @@ def read_model_file(path: str | os.PathLike[str]) -> ModelFile:
         notebookviz.errors.LoadingError: 'https://example.com/model.onnx' is a web address; a file on this machine \
 is wanted. Download it and pass the path of the file.
     """
+    found, shown = local_path(path)
+    data = _read(found, shown)
+    _refuse_truncated(data, found.suffix.lower(), shown)
+    return ModelFile(found.name, data, Path(os.path.abspath(found)).parent)  # noqa: PTH100 - a link keeps its own folder
+
+
+def local_path(path: str | os.PathLike[str]) -> tuple[Path, str]:
+    """A path that the user named, and its name as it is safe to print; a web address is refused."""
     text = os.fspath(path)
     shown = _shown(text)
     if _URL.match(text):
@@ -129,14 +137,11 @@ is wanted. Download it and pass the path of the file.
             hint="Download it and pass the path of the file.",
         )
     try:
-        found = Path(text).expanduser()
+        return Path(text).expanduser(), shown
     except RuntimeError as error:
         raise LoadingError(
             f"The home folder in {shown} is unknown.", where=text, hint="Write the whole path."
         ) from error
-    data = _read(found, shown)
-    _refuse_truncated(data, found.suffix.lower(), shown)
-    return ModelFile(found.name, data, Path(os.path.abspath(found)).parent)  # noqa: PTH100 - a link keeps its own folder
 
 
 def _shown(text: str) -> str:
@@ -154,7 +159,7 @@ def _read(path: Path, shown: str) -> bytes:
     except (OSError, ValueError) as error:
         if isinstance(error, LoadingError):
             raise
-        raise _unreadable(shown, error) from error
+        raise unreadable(shown, error) from error
     return _drain(descriptor, shown)
 
 
@@ -174,7 +179,7 @@ def _drain(descriptor: int, shown: str) -> bytes:
         try:
             data = stream.read()
         except OSError as error:
-            raise _unreadable(shown, error) from error
+            raise unreadable(shown, error) from error
     if not data:
         raise LoadingError(f"{shown} is empty.", where=shown, hint="Save or download it again.")
     return data
@@ -218,7 +223,7 @@ def _read_below(folder: Path, parts: tuple[str, ...], shown: str) -> bytes:
     except (OSError, ValueError) as error:
         if getattr(error, "errno", None) in {errno.ELOOP, errno.ENOTDIR}:
             raise _linked(shown) from error
-        raise _unreadable(f"External data {shown}", error) from error
+        raise unreadable(f"External data {shown}", error) from error
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
         os.close(descriptor)
@@ -246,7 +251,8 @@ def _linked(shown: str) -> LoadingError:
     )
 
 
-def _unreadable(shown: str, error: Exception) -> LoadingError:
+def unreadable(shown: str, error: Exception) -> LoadingError:
+    """Why a file could not be opened or read, in words."""
     if isinstance(error, FileNotFoundError):
         return LoadingError(
             f"{shown} was not found.", where=shown, hint=f"The current folder is {str(Path.cwd())!r}: check the path."
