@@ -33,8 +33,10 @@ class Rule:
         plain = name.partition("::")[2]
         self._formula = FORMULAS.get(name)
         self.costs = self._formula is not None or unknown(name)
-        self.composite = schema is not None and torch._C._dispatch_has_kernel_for_dispatch_key(  # noqa: SLF001
-            func.name(), "CompositeImplicitAutograd"
+        self.composite = (
+            schema is not None
+            and not name.startswith("prim::")
+            and torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")  # noqa: SLF001
         )
         self.same_dtype = plain in _SAME_DTYPE
         self.written: tuple[tuple[int, str], ...] = ()

@@ -21,22 +21,11 @@ from notebookviz.capture import flow
 Formula = Callable[[tuple[Any, ...], Any], int]
 """From an operator's arguments and its result to its multiply-adds."""
 
-_LIBRARIES = frozenset(
-    {
-        "aten",
-        "prims",
-        "prim",
-        "torchvision",
-        "quantized",
-        "_quantized",
-        "quantized_decomposed",
-        "mkldnn",
-        "mkl",
-        "onednn",
-    }
-    | {"sparse", "rngprims", "inductor", "c10d", "_c10d_functional", "_c10d_functional_autograd", "c10d_functional"}
-    | {"symm_mem", "fsdp", "profiler", "streams", "debugprims", "_dtensor", "export", "image"}
-)
+_LIBRARIES = frozenset({
+    "aten", "prims", "prim", "torchvision", "quantized", "_quantized", "quantized_decomposed", "mkldnn", "mkl",
+    "onednn", "sparse", "rngprims", "inductor", "c10d", "_c10d_functional", "_c10d_functional_autograd",
+    "c10d_functional", "symm_mem", "fsdp", "profiler", "streams", "debugprims", "_dtensor", "export", "image",
+})  # fmt: skip
 """Operators of PyTorch itself: those that the next pattern does not name count 0."""
 
 _WORK = re.compile(
