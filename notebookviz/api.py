@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from notebookviz import cells
 from notebookviz.errors import InputError, NotebookvizError
-from notebookviz.graph.encode import opening
+from notebookviz.graph.tree import opening
 from notebookviz.hold import Hold
 from notebookviz.loading import ModelFile, read_model_file
 from notebookviz.looking import Looking
@@ -100,7 +100,7 @@ def show(  # noqa: PLR0913 - the options are keywords, and each is documented
         release=looking.release,
         fallback=_table_of,
         server=_server(),
-        opened=opening(view.recording, view.recording.children(), depth=depth),
+        opened=opening(view.recording, depth=depth),
     )
     return _present(Panel(parts, height=height), browser=browser)
 

@@ -13,6 +13,7 @@ from notebookviz.capture.tensors import resolve
 from notebookviz.errors import ExportError, InputError
 from notebookviz.fingerprint import fingerprint
 from notebookviz.graph.encode import pack
+from notebookviz.graph.fold import fold
 from notebookviz.hold import Hold
 from notebookviz.jobs import Job, Task
 from notebookviz.parts import View
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from notebookviz.graph.records import Recording
     from notebookviz.onnx_export import OnnxExport, SavedOnnx
     from notebookviz.question import Question
+
+SAVING = {"compare": True, "functions": False}  # options of writing the file; the others are the export's
 
 
 class Looking:
@@ -57,7 +60,7 @@ class Looking:
             options = {**self._options, "input_size": changes["input_size"], "dtypes": None}
         else:
             inputs, options = self._given(), self._options
-        recording = capture(model, *inputs, **options)
+        recording = fold(capture(model, *inputs, **options))
         if changes.get("input_size") is not None:
             self._inputs, self._options = inputs, options
         self._recording = recording
@@ -142,8 +145,8 @@ class Looking:
             task.stage("preparing")
             if path is not None:
                 onnx_export.target_of(path)
-            compare = bool(options.get("compare", True))
-            given = {name: value for name, value in options.items() if name != "compare" and value is not None}
+            to_save = {name: bool(options.get(name, default)) for name, default in SAVING.items()}
+            given = {name: value for name, value in options.items() if name not in SAVING and value is not None}
             model = self.model()
             args, kwargs = self._call(model)
             exported = onnx_export.export(
@@ -152,7 +155,7 @@ class Looking:
             self._exported = exported
             if path is None:
                 return exported
-            return onnx_export.save(exported, model, path, compare=compare, progress=progress, cancel=cancel)
+            return onnx_export.save(exported, model, path, **to_save, progress=progress, cancel=cancel)
 
         return Job("export", work, subject=self.model(), describe=self._describe)
 

@@ -128,12 +128,11 @@ class Panel(anywidget.AnyWidget):
 
     @property
     def selected(self) -> nn.Module | None:
-        """The module that is selected, or that the selected operator belongs to; None when nothing is."""
+        """The module that is selected, or that the selected operator or fold belongs to; None when nothing is."""
         index = self.state.get("selected")
-        if not isinstance(index, int) or not 0 <= index < len(self.recording.nodes):
-            return None
+        path = selection.holder(self.recording, index) if isinstance(index, int) else None
         model = self._parts.hold.get()
-        found: nn.Module | None = None if model is None else model.get_submodule(self.recording.nodes[index].path)
+        found: nn.Module | None = None if model is None or path is None else model.get_submodule(path)
         return found
 
     def select(self, module: str | nn.Module | None) -> None:
@@ -187,6 +186,7 @@ class Panel(anywidget.AnyWidget):
         dynamic_batch: bool = True,
         confirm: Callable[[int], bool] | None = None,
         compare: bool = True,
+        functions: bool = False,
         **unknown: object,
     ) -> SavedOnnx:
         """Export the model to an ONNX file, compare it with PyTorch, and wait for it.
@@ -200,6 +200,7 @@ class Panel(anywidget.AnyWidget):
             dynamic_batch: Leave the first axis of the inputs free where the model allows.
             confirm: Asked with a number of bytes before the TorchScript exporter takes more than 1 GB.
             compare: Compare the file's outputs with PyTorch's.
+            functions: Regroup the graph into nested functions, one for each module.
             **unknown: Refused, with the names of the options.
 
         Returns:
@@ -225,6 +226,7 @@ class Panel(anywidget.AnyWidget):
             "dynamic_batch": dynamic_batch,
             "confirm": confirm,
             "compare": compare,
+            "functions": functions,
         }
         if unknown:
             raise InputError(
@@ -376,7 +378,8 @@ class Panel(anywidget.AnyWidget):
 
     def _export_asked(self, params: Mapping[str, Any]) -> Answer:
         path = params.get("path")
-        self._start_export({}, str(path) if path else None, self._question)
+        options = {"functions": bool(params.get("functions"))}
+        self._start_export(options, str(path) if path else None, self._question)
         return Answer()
 
     def _allowed(self, _: Mapping[str, Any]) -> Answer:

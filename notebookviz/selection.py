@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 from notebookviz.errors import InputError
-from notebookviz.graph.encode import is_leaf
+from notebookviz.graph.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,22 +38,30 @@ def find(recording: Recording, path: str) -> int:
     raise InputError(f"No module has the path {path[:200]!r}.", where=path, hint=hint)
 
 
+def holder(recording: Recording, index: int) -> str | None:
+    """The path of the module that a node or fold belongs to; None where there is no such node.
+
+    Example:
+        >>> from notebookviz.graph.records import Node, Recording
+        >>> holder(Recording((Node(0, -1, "module", "Net", "Net", ""),)), 0)
+        ''
+    """
+    nodes, folds = recording.nodes, recording.folds
+    if not 0 <= index < len(nodes) + len(folds):
+        return None
+    return nodes[index if index < len(nodes) else folds[index - len(nodes)].parent].path
+
+
 def revealed(recording: Recording, opened: Iterable[int], index: int) -> list[int]:
-    """The opened set with all that encloses a node opened too, so that it can be seen."""
-    found = {0, *opened}
-    parent = recording.nodes[index].parent
-    while parent >= 0:
-        found.add(parent)
-        parent = recording.nodes[parent].parent
-    return sorted(found)
+    """The opened set with all that encloses a node opened too, folds as well, so that it can be seen."""
+    return sorted({0, *opened, *Tree(recording).ancestors(index)})
 
 
 def expanded(recording: Recording, opened: Iterable[int], index: int) -> list[int]:
     """The opened set with a module call opened, and all that encloses it."""
-    found = revealed(recording, opened, index)
-    if is_leaf(recording, recording.children(), index):
-        return found
-    return sorted({*found, index})
+    tree = Tree(recording)
+    own = set() if tree.is_leaf(index) else {index}
+    return sorted({0, *opened, *tree.ancestors(index), *own})
 
 
 def collapsed(opened: Iterable[int], index: int) -> list[int]:

@@ -9,13 +9,14 @@ import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
-from notebookviz.graph.totals import module_totals, output_bytes
+from notebookviz.graph.totals import fold_totals, module_totals, output_bytes
+from notebookviz.graph.tree import Tree, opening
 
 if TYPE_CHECKING:
-    from notebookviz.graph.records import Argument, Node, Recording, Source, TensorType
+    from notebookviz.graph.records import Argument, Fold, Node, Recording, Source, TensorType
+    from notebookviz.graph.totals import Totals
 
 FORMAT = 1
-OPENING_NODES = 40
 
 
 def encode(recording: Recording) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def encode(recording: Recording) -> dict[str, Any]:
         A dictionary of JSON types only; keys with empty values are left out of the nodes.
     """
     totals = module_totals(recording)
-    children = recording.children()
+    tree = Tree(recording)
     nodes = []
     for node in recording.nodes:
         row = _node(node)
@@ -37,7 +38,7 @@ def encode(recording: Recording) -> dict[str, Any]:
             if held is not None:
                 row["params"] = held.params
                 row["trainable"] = held.trainable
-            if is_leaf(recording, children, node.index):
+            if tree.is_leaf(node.index):
                 row["leaf"] = 1
         row["bytes"] = output_bytes(recording, node.index)
         nodes.append({key: value for key, value in row.items() if value not in ("", 0, [], None)})
@@ -72,7 +73,10 @@ def encode(recording: Recording) -> dict[str, Any]:
         ],
         "inputs": [_argument(item) for item in recording.inputs],
         "outputs": [_argument(item) for item in recording.outputs],
-        "opened": opening(recording, children),
+        "folds": [
+            _fold(recording, fold, held) for fold, held in zip(recording.folds, fold_totals(recording), strict=True)
+        ],
+        "opened": opening(recording),
     }
 
 
@@ -82,47 +86,19 @@ def pack(recording: Recording) -> bytes:
     return gzip.compress(text.encode("utf-8", "surrogatepass"), 6, mtime=0)
 
 
-def is_leaf(recording: Recording, children: tuple[tuple[int, ...], ...], index: int) -> bool:
-    """Whether a module call is drawn as one node that can't be opened: it holds at most one operator."""
-    inside = [child for child in children[index] if _drawn(recording, child)]
-    return not inside or (len(inside) == 1 and recording.nodes[inside[0]].kind == "operator")
-
-
-def opening(
-    recording: Recording, children: tuple[tuple[int, ...], ...], limit: int = OPENING_NODES, depth: int | None = None
-) -> list[int]:
-    """Module calls that are open at first: the greatest depth that shows at most ``limit`` nodes.
-
-    The root is always open.  With ``depth`` given, modules are open down to that depth, however many nodes it shows.
-    """
-    opened = [0]
-    frontier = [0]
-    level = 0
-    while True:
-        level += 1
-        following = [
-            child
-            for index in frontier
-            for child in children[index]
-            if recording.nodes[child].kind == "module"
-            and _drawn(recording, child)
-            and not is_leaf(recording, children, child)
-        ]
-        if not following or (depth is not None and level >= depth):
-            return opened
-        together = {*opened, *following}
-        shown = sum(
-            1 for index in together for child in children[index] if child not in together and _drawn(recording, child)
-        )
-        if depth is None and shown > limit:
-            return opened
-        opened.extend(following)
-        frontier = following
-
-
-def _drawn(recording: Recording, index: int) -> bool:
-    """Whether the graph shows a node: one that was never called only where nothing could be run."""
-    return recording.tensors == "none" or "uncalled" not in recording.nodes[index].marks
+def _fold(recording: Recording, fold: Fold, totals: Totals) -> dict[str, Any]:
+    return {
+        "parent": fold.parent,
+        "nodes": list(fold.members),
+        "repeats": fold.repeats,
+        "type": fold.type,
+        "name": fold.name,
+        "marks": sorted(fold.marks),
+        "macs": sum(recording.nodes[index].macs for index in fold.members),
+        "params": totals.params,
+        "trainable": totals.trainable,
+        "bytes": sum(output_bytes(recording, index) for index in fold.members),
+    }
 
 
 def _node(node: Node) -> dict[str, Any]:

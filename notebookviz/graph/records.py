@@ -168,6 +168,27 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Fold:
+    """Neighbours that are drawn as one node (see ``fold.py``); it opens to what it holds.
+
+    Attributes:
+        parent: Index of the module call that encloses them.
+        members: Indices of the nodes, in the order they ran.
+        repeats: How many equal units they are; 0 for operators that stand together.
+        type: What is drawn: ``12 × GPT2Block``, ``27 operators``.
+        name: Which they are: ``h.0 … h.11``; for operators what their result is taken as.
+        marks: What is special about all of them.
+    """
+
+    parent: int
+    members: tuple[int, ...]
+    repeats: int
+    type: str
+    name: str
+    marks: frozenset[Mark] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """How a forward pass ended early."""
 
@@ -196,6 +217,7 @@ class Recording:
         seconds: Wall-clock seconds of the traced pass.
         notes: Sentences for the panel's status line.
         failure: Set when the forward pass did not finish.
+        folds: Neighbours that are drawn as one node; the index of the first follows that of the last node.
     """
 
     nodes: tuple[Node, ...]
@@ -210,15 +232,9 @@ class Recording:
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
+    folds: tuple[Fold, ...] = ()
 
     @property
     def root(self) -> Node:
         """The call of the model itself."""
         return self.nodes[0]
-
-    def children(self) -> tuple[tuple[int, ...], ...]:
-        """For each node the indices of its children, in order."""
-        lists: list[list[int]] = [[] for _ in self.nodes]
-        for node in self.nodes[1:]:
-            lists[node.parent].append(node.index)
-        return tuple(tuple(items) for items in lists)

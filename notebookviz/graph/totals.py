@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from notebookviz.graph.records import Recording
 
 
@@ -47,23 +49,45 @@ def module_totals(recording: Recording) -> dict[str, Totals]:
     Returns:
         Totals by module path; a path that holds nothing is absent.
     """
+    return {path: _totals(recording, indices) for path, indices in _held(recording).items()}
+
+
+def fold_totals(recording: Recording) -> list[Totals]:
+    """Totals of each fold: what its members hold together."""
+    held = _held(recording) if recording.folds else {}
+    return [
+        _totals(
+            recording,
+            {
+                item
+                for member in fold.members
+                if recording.nodes[member].kind == "module"
+                for item in held.get(recording.nodes[member].path, ())
+            },
+        )
+        for fold in recording.folds
+    ]
+
+
+def _held(recording: Recording) -> dict[str, set[int]]:
+    """The parameters and buffers below each module path."""
     held: dict[str, set[int]] = {}
     for initializer in recording.initializers:
-        if initializer.kind == "constant":
-            continue
-        for name in (initializer.name, *initializer.aliases):
-            for path in ancestors(name.rpartition(".")[0]):
-                held.setdefault(path, set()).add(initializer.index)
-    found = {}
-    for path, indices in held.items():
-        tensors = [recording.initializers[index] for index in indices]
-        params = [tensor for tensor in tensors if tensor.kind == "parameter"]
-        found[path] = Totals(
-            params=sum(tensor.type.numel for tensor in params),
-            trainable=sum(tensor.type.numel for tensor in params if tensor.trainable),
-            param_bytes=sum(tensor.type.nbytes for tensor in tensors),
-        )
-    return found
+        if initializer.kind != "constant":
+            for name in (initializer.name, *initializer.aliases):
+                for path in ancestors(name.rpartition(".")[0]):
+                    held.setdefault(path, set()).add(initializer.index)
+    return held
+
+
+def _totals(recording: Recording, indices: Iterable[int]) -> Totals:
+    tensors = [recording.initializers[index] for index in indices]
+    params = [tensor for tensor in tensors if tensor.kind == "parameter"]
+    return Totals(
+        params=sum(tensor.type.numel for tensor in params),
+        trainable=sum(tensor.type.numel for tensor in params if tensor.trainable),
+        param_bytes=sum(tensor.type.nbytes for tensor in tensors),
+    )
 
 
 def output_bytes(recording: Recording, index: int) -> int:

@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 
 def openable(recording: Recording) -> set[int]:
-    """Module calls that open in place: they hold more than one operator, or a module call."""
+    """Module calls that open in place, for they hold more than one operator or a module call; and folds."""
     found = set()
     for node in recording.nodes:
         inside = [child for child in recording.nodes if child.parent == node.index and _shown(recording, child.index)]
         if node.kind == "module" and inside and not (len(inside) == 1 and inside[0].kind == "operator"):
             found.add(node.index)
-    return found
+    return found | {len(recording.nodes) + position for position in range(len(recording.folds))}
 
 
 def drawn(recording: Recording, opened: set[int]) -> tuple[set[int], set[tuple[str, str]]]:
@@ -25,7 +25,7 @@ def drawn(recording: Recording, opened: set[int]) -> tuple[set[int], set[tuple[s
     def stands(index: int) -> int:
         line = [index]
         while line[-1]:
-            line.append(recording.nodes[line[-1]].parent)
+            line.append(_parent(recording, line[-1]))
         return next((item for item in reversed(line) if item not in opened), index)
 
     nodes = {stands(node.index) for node in recording.nodes[1:] if _shown(recording, node.index)}
@@ -53,10 +53,17 @@ def _edges(recording: Recording, stands: object) -> set[tuple[str, str]]:
     return {(start, end) for start, end in edges if start != end}
 
 
+def _parent(recording: Recording, index: int) -> int:
+    if index >= len(recording.nodes):
+        return recording.folds[index - len(recording.nodes)].parent
+    folds = [position for position, fold in enumerate(recording.folds) if index in fold.members]
+    return len(recording.nodes) + folds[0] if folds else recording.nodes[index].parent
+
+
 def _above(recording: Recording, index: int) -> list[int]:
     line = []
     while index:
-        index = recording.nodes[index].parent
+        index = _parent(recording, index)
         line.append(index)
     return line
 

@@ -7,8 +7,9 @@ import json
 
 import pytest
 
-from notebookviz.graph.encode import encode, is_leaf, opening, pack
+from notebookviz.graph.encode import encode, pack
 from notebookviz.graph.records import Mark
+from notebookviz.graph.tree import Tree, opening
 from tests.graph import samples
 from tests.graph.expected import drawn, openable
 
@@ -37,15 +38,15 @@ def test_lone_surrogates_are_packed() -> None:
 @pytest.mark.parametrize("name", ["residual", "failed", "hostile", "tree"])
 def test_leaves_are_what_cannot_be_opened(name: str) -> None:
     recording = getattr(samples, name)()
-    children = recording.children()
+    tree = Tree(recording)
     modules = {node.index for node in recording.nodes if node.kind == "module"}
-    assert {index for index in modules if not is_leaf(recording, children, index)} - {0} == openable(recording) - {0}
+    assert {index for index in modules if not tree.is_leaf(index)} - {0} == openable(recording) - {0}
 
 
 def test_opened_at_first_is_the_greatest_depth_with_at_most_forty_nodes() -> None:
     few, many = samples.residual(2), samples.residual(12)
-    assert set(opening(few, few.children())) == openable(few)
-    opened = set(opening(many, many.children()))
+    assert set(opening(few)) == openable(few)
+    opened = set(opening(many))
     nodes, _ = drawn(many, opened)
     assert len(nodes - opened) <= 40
     assert len(drawn(many, openable(many))[0] - openable(many)) > 40
@@ -54,8 +55,8 @@ def test_opened_at_first_is_the_greatest_depth_with_at_most_forty_nodes() -> Non
 
 def test_a_depth_can_be_asked_for() -> None:
     recording = samples.residual(12)
-    assert opening(recording, recording.children(), depth=1) == [0]
-    assert set(opening(recording, recording.children(), depth=9)) == openable(recording)
+    assert opening(recording, depth=1) == [0]
+    assert set(opening(recording, depth=9)) == openable(recording)
 
 
 def test_modules_that_were_never_called_do_not_count() -> None:
@@ -67,7 +68,7 @@ def test_modules_that_were_never_called_do_not_count() -> None:
     build.operator(block, "F.relu", (source,), result)
     build.module(block, "Linear", "block.spare", marks=frozenset({"uncalled"}))
     recording = build.recording((), ())
-    assert is_leaf(recording, recording.children(), block)
+    assert Tree(recording).is_leaf(block)
     assert encode(recording)["nodes"][block]["leaf"] == 1
 
 
@@ -83,4 +84,4 @@ def test_a_tree_that_could_not_be_run_is_open_as_far_as_forty_nodes() -> None:
                 build.module(deep, "ReLU", f"{outer}.{inner}.{last}", marks=uncalled)
     tree = build.recording((), (), tensors="none")
     parts = [node.index for node in tree.nodes if node.path.isdigit()]
-    assert opening(tree, tree.children()) == [0, *parts]
+    assert opening(tree) == [0, *parts]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notebookviz.graph.encode import encode
+from notebookviz.graph.fold import fold
 from notebookviz.graph.records import Argument
 from tests.graph import samples
 from tests.graph.expected import drawn, openable
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-SAMPLES = {"residual": samples.residual(), "failed": samples.failed(), "tree": samples.tree()}
+SAMPLES = {
+    "residual": samples.residual(),
+    "failed": samples.failed(),
+    "tree": samples.tree(),
+    "folded": fold(samples.residual(5)),
+}
 
 
 def check(harness: Harness, recording: Recording, opened: set[int]) -> None:
@@ -196,6 +202,19 @@ def test_the_kept_view_comes_back(harness: Harness) -> None:
         pytest.approx(500, abs=2),
     )
     assert harness.frame.locator("[data-id='1'].select").count() == 1
+
+
+def test_a_fold_says_how_many_of_what_and_opens_to_the_list(harness: Harness) -> None:
+    recording = SAMPLES["folded"]
+    folded = len(recording.nodes)
+    layers = next(node.index for node in recording.nodes if node.path == "layers")
+    harness.show(recording)
+    texts = harness.frame.locator(f"[data-id='{folded}'] text").all_text_contents()
+    assert [text for text in texts if text] == ["5 × Block", "+", "0 … 4"]
+    harness.open([0, layers, folded], folded)
+    title = harness.frame.locator(f".cluster[data-id='{folded}'] .nbv-title-name tspan").all_text_contents()
+    assert title == ["5 × Block", "0 … 4"]
+    assert harness.frame.locator("#nodes > .node", has_text="Block").count() == 5
 
 
 def test_names_are_relative_and_shapes_stand_once(harness: Harness) -> None:

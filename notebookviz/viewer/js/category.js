@@ -35,7 +35,7 @@ const OPERATORS = new Map(Object.entries({
  * @returns {string} One of Netron's words, or `module`, `custom`, `operator`, which the page colours itself.
  */
 export function category(row, opens) {
-    if (row.kind === 'module') {
+    if (row.kind !== 'operator') {
         if (opens) {
             return 'module';
         }

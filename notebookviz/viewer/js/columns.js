@@ -89,13 +89,15 @@ export class Ruler {
      * @param {object} recording @returns {Record<string, number>}
      */
     columns(recording) {
-        const modules = recording.nodes.filter((node) => node.kind === 'module');
-        const widest = ({ key, title, text, most = Infinity }) => {
-            const texts = [...new Set(modules.map((node) => text(node, recording)))].sort((a, b) => b.length - a.length);
-            const width = Math.max(...texts.slice(0, 12).map((each) => this.width(each)), this.width(title) + ARROW);
-            return [key, Math.min(most, width) + PADDING];
-        };
-        return Object.fromEntries(Object.values(COLUMNS).map(widest));
+        return Object.fromEntries(Object.values(COLUMNS).map((column) => [column.key, this.widest(recording, column)]));
+    }
+
+    /** How wide one column would be. @param {object} recording @param {Column} column @returns {number} Pixels. */
+    widest(recording, { title, text, most = Infinity }) {
+        const rows = recording.nodes.filter(({ index }) => recording.isRow(index));
+        const texts = [...new Set(rows.map((node) => text(node, recording)))].sort((a, b) => b.length - a.length);
+        const width = Math.max(...texts.slice(0, 12).map((each) => this.width(each)), this.width(title) + ARROW);
+        return Math.min(most, width) + PADDING;
     }
 }
 

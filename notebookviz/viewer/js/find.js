@@ -7,7 +7,7 @@ export class Find {
     /** @param {import('./recording.js').Recording} recording */
     constructor(recording) {
         this._texts = recording.nodes.map((node) => {
-            if (recording.tensors !== 'none' && node.marks.includes('uncalled')) {
+            if (node.kind === 'fold' || (recording.tensors !== 'none' && node.marks.includes('uncalled'))) {
                 return '';
             }
             const shapes = node.outputs.map((value) => shape(recording.values[value][1]));

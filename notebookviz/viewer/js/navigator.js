@@ -124,7 +124,7 @@ export class Navigator {
     _trail() {
         const { nodes } = this.recording;
         this._parts.stage.path = this.outline.line.map((id) => ({
-            id, name: nodes[id].kind === 'operator' ? nodes[id].type : this._parts.table.tree.name(id)
+            id, name: nodes[id].kind === 'module' ? this._parts.table.tree.name(id) : nodes[id].type
         }));
     }
 }

@@ -15,7 +15,7 @@ export class Outline {
         const before = this.recording;
         this.recording = recording;
         if (before) {
-            const key = ({ path, kind, type, call }) => `${kind} ${path} ${call} ${kind === 'module' ? '' : type}`;
+            const key = ({ path, kind, type, call, name }) => `${kind} ${path} ${call} ${kind === 'module' ? '' : type} ${name}`;
             const places = new Map(recording.nodes.map((node) => [key(node), node.index]));
             const carried = (id) => places.get(key(before.nodes[id])) ?? null;
             this.opened = new Set([...this.opened].map(carried).filter((id) => id !== null && recording.canOpen(id)));

@@ -3,10 +3,10 @@
  */
 
 /**
- * @typedef {object} Row One module call or operator, with every key present.
+ * @typedef {object} Row One module call, operator or fold, with every key present.
  * @property {number} index
  * @property {number} parent
- * @property {'module'|'operator'} kind
+ * @property {'module'|'operator'|'fold'} kind
  * @property {string} type
  * @property {string} qualified
  * @property {string} path
@@ -26,6 +26,8 @@
  * @property {number} trainable
  * @property {number} bytes
  * @property {number} leaf
+ * @property {string} name Folds only: which nodes it holds.
+ * @property {number} repeats Folds only: how many equal units they are; 0 for operators that stand together.
  */
 
 /** @typedef {number|string} End A node's index, or `input-0`, `output-0` for the model's own inputs and outputs. */
@@ -43,7 +45,7 @@ export const MOST = 1000;
 const DEFAULTS = Object.freeze({
     parent: -1, kind: 'operator', type: '', qualified: '', path: '', call: 0, inputs: [], outputs: [], attributes: [],
     initializers: [], macs: 0, marks: [], message: '', repr: '', doc: '', source: null, hooks: 0, params: 0,
-    trainable: 0, bytes: 0, leaf: 0
+    trainable: 0, bytes: 0, leaf: 0, name: '', repeats: 0
 });
 
 export class Recording {
@@ -65,11 +67,7 @@ export class Recording {
         this.failure = data.failure;
         /** @type {Row[]} */
         this.nodes = data.nodes.map((node, index) => ({ ...DEFAULTS, ...node, index, parent: index ? node.parent || 0 : -1 }));
-        /** @type {number[][]} */
-        this._children = this.nodes.map(() => []);
-        for (const node of this.nodes.slice(1)) {
-            this._children[node.parent].push(node.index);
-        }
+        this._fold(data.folds || []);
         this._connect();
     }
 
@@ -95,7 +93,13 @@ export class Recording {
     /** @param {number} index @returns {boolean} Whether this is a module call that opens in place. */
     canOpen(index) {
         const node = this.nodes[index];
-        return Boolean(node) && node.kind === 'module' && !node.leaf && this.shown(index).length > 0;
+        return Boolean(node) && node.kind !== 'operator' && !node.leaf && this.shown(index).length > 0;
+    }
+
+    /** @param {number} index @returns {boolean} Whether it is a row of the module table: a module call, or a fold of such. */
+    isRow(index) {
+        const { kind, repeats } = this.nodes[index];
+        return kind === 'module' || (kind === 'fold' && repeats > 0);
     }
 
     /** @param {number} index @returns {string[]} What sets a node apart: where nothing could be run, that it was not called does not. */
@@ -151,7 +155,8 @@ export class Recording {
 
     /** @param {number} index @returns {boolean} Whether values start and end here: an operator, or a module call in which none ran. */
     computes(index) {
-        return this.nodes[index].kind === 'operator' || (index > 0 && !this._ran[index]);
+        const { kind } = this.nodes[index];
+        return kind === 'operator' || (kind === 'module' && index > 0 && !this._ran[index]);
     }
 
     /** @returns {Map<number, {from: End|undefined, to: End[]}>} Who makes and who takes each value. */
@@ -159,13 +164,33 @@ export class Recording {
         return this._ends;
     }
 
+    /** Folds follow the nodes; each stands where the first of what it holds stood. @param {object[]} folds */
+    _fold(folds) {
+        const real = this.nodes.length;
+        for (const { nodes, ...fold } of folds) {
+            const index = this.nodes.length;
+            const outputs = this.nodes[nodes[nodes.length - 1]].outputs;
+            this.nodes.push({ ...DEFAULTS, ...fold, outputs: fold.repeats ? outputs : [], kind: 'fold', index, path: this.nodes[fold.parent].path });
+            nodes.forEach((member) => {
+                this.nodes[member].parent = index;
+            });
+        }
+        /** @type {number[][]} */
+        this._children = this.nodes.map(() => []);
+        for (const { index, parent } of this.nodes.slice(1, real)) {
+            if (parent >= real && this._children[parent].length === 0) {
+                this._children[this.nodes[parent].parent].push(parent);
+            }
+            this._children[parent].push(index);
+        }
+    }
+
     /** Who makes and who takes each value: operators, and module calls in which no operator ran. */
     _connect() {
         const ran = this._ran = new Array(this.nodes.length).fill(false);
-        for (let index = this.nodes.length - 1; index > 0; index--) {
-            if (ran[index] || this.nodes[index].kind === 'operator') {
-                ran[index] = true;
-                ran[this.nodes[index].parent] = true;
+        for (const { index, kind } of this.nodes) {
+            for (let id = index; kind === 'operator' && id >= 0 && !ran[id]; id = this.nodes[id].parent) {
+                ran[id] = true;
             }
         }
         /** @type {Map<number, {from: End|undefined, to: End[]}>} */

@@ -37,7 +37,7 @@ export class Node {
         this.index = index;
         this.row = row;
         this.opens = graph.recording.canOpen(index);
-        this.name = line(row.kind === 'module' ? row.path : [row.path, row.type].filter(Boolean).join('.'), NAME);
+        this.name = line(named(row), NAME);
         this.blocks = [];
         this.chain = [];
         this.type = {
@@ -60,7 +60,7 @@ export class Node {
 
     /** What stands below the type on the node: its name inside its module, and each mark as a word. */
     get caption() {
-        const words = this.row.kind === 'module' ? [line(this._graph.recording.relative(this.index), 40)] : [];
+        const words = { module: [this._graph.recording.relative(this.index)], fold: [this.row.name], operator: [] }[this.row.kind].map((word) => line(word, 40));
         if (this.row.call > 0 && this.row.kind === 'module') {
             words.push(`call ${this.row.call + 1}`);
         }
@@ -93,8 +93,12 @@ export class Node {
         const entries = [
             ['parameters', row.params ? count(row.params) : ''],
             ['trainable', row.params && row.trainable !== row.params ? count(row.trainable) : ''],
-            ['MACs', row.macs ? count(row.macs) : ''], ['output', row.bytes ? memory(row.bytes) : '']
+            ['MACs', row.macs ? count(row.macs) : ''], ['output memory', row.bytes ? memory(row.bytes) : '']
         ];
+        const more = this._graph.overlay?.row(this.index);
+        if (more && !entries.some(([name, value]) => name === more[0] && value)) {
+            entries.push(more.map((text) => line(text)));
+        }
         return entries.filter(([, value]) => value).map(([name, value]) => new Argument(name, value));
     }
 }
@@ -120,6 +124,8 @@ export class Graph {
         this.outputs = recording.outputs.slice(0, MOST).map((item, position) => argument(item, position, 'output'));
         this.metrics = totals(recording);
         this.metadata = [];
+        /** @type {{row: (index: number) => [string, string]|null}|null} */
+        this.overlay = null;
         this.open([]);
     }
 
@@ -147,7 +153,7 @@ export class Graph {
     /** What ran, as one list, the first thousands of it: what Netron's find goes through. */
     whole() {
         const { nodes } = this.recording;
-        const listed = nodes.filter(({ index, parent, marks }) => index > 0 && !nodes[parent].leaf && !marks.includes('uncalled'));
+        const listed = nodes.filter(({ index, kind, parent, marks }) => index > 0 && kind !== 'fold' && !nodes[parent].leaf && !marks.includes('uncalled'));
         return { name: this.name, inputs: this.inputs, outputs: this.outputs, nodes: listed.slice(0, 5 * MOST).map(({ index }) => this.node(index)) };
     }
 
@@ -301,6 +307,11 @@ export function structureFormat(graph) {
             }
         }
     };
+}
+
+/** What a node is called as a whole. */
+function named({ kind, path, type, name }) {
+    return { module: path, operator: [path, type].filter(Boolean).join('.'), fold: `${type} ${name}`.trim() }[kind];
 }
 
 function totals(recording) {

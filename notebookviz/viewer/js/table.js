@@ -1,6 +1,7 @@
 /** The module table: an ARIA treegrid that draws only the rows in view. */
 
 import { Ruler, fitting, indent } from './columns.js';
+import { overlayColumn } from './colouring.js';
 import { count, memory } from './format.js';
 import { element } from './dom.js';
 import { Tree } from './tree.js';
@@ -87,6 +88,17 @@ export class Table {
         this._draw();
     }
 
+    /** Colour rows by an overlay, in a column of its own. @param {import('./overlay.js').Overlay|null} overlay */
+    set overlay(overlay) {
+        this._extra = overlay && overlayColumn(overlay);
+        if (this._sort?.key === 'overlay') {
+            this._sort = null;
+            this._relist();
+        }
+        this._columns = [];
+        this._fit();
+    }
+
     close() {
         this._watch.disconnect();
     }
@@ -120,10 +132,11 @@ export class Table {
         this._ruler ??= new Ruler(this.grid);
         this._widths ??= this._ruler.columns(this._recording);
         this._longest ??= this._measured();
-        const columns = fitting(width - 8, this._frozen, this._longest, this._widths);
+        const columns = this._fitting(width - 8);
         this._room = width - 8 - columns.reduce((sum, { key }) => sum + (key === 'name' ? 0 : this._widths[key]), 0);
         if (columns.map((column) => column.key).join() !== this._columns.map((column) => column.key).join()) {
             this._columns = columns;
+            this._typed = columns.some(({ key }) => key === 'type');
             const widths = columns.map(({ key }) => (key === 'name' ? 'minmax(0, 1fr)' : `${this._widths[key]}px`));
             this.grid.style.setProperty('--columns', widths.join(' '));
             this.grid.setAttribute('aria-colcount', String(columns.length));
@@ -133,9 +146,20 @@ export class Table {
         this._draw();
     }
 
+    /** The columns that fit, the overlay's among them instead of one that says the same. */
+    _fitting(width) {
+        if (!this._extra) {
+            return fitting(width, this._frozen, this._longest, this._widths);
+        }
+        const { twin } = this._extra;
+        this._widths.overlay = this._ruler.widest(this._recording, this._extra);
+        const [name, ...rest] = fitting(width - this._widths.overlay, this._frozen, this._longest, { ...this._widths, [twin]: Infinity });
+        return [name, this._extra, ...rest];
+    }
+
     /** The room that the longest name takes, closed rows included. */
     _measured() {
-        const modules = this._recording.nodes.filter((node) => node.kind === 'module').slice(0, MEASURED);
+        const modules = this._recording.nodes.filter(({ index }) => this._recording.isRow(index)).slice(0, MEASURED);
         return Math.max(...modules.map(({ index }) => {
             const mark = this._said(index).includes('failed') ? 'failed' : '';
             return this._ruler.name(this._recording.ancestors(index).length + 1, this.tree.name(index), mark);
@@ -173,9 +197,9 @@ export class Table {
     _sortBy(column) {
         const now = this._sort;
         if (now?.key !== column.key) {
-            this._sort = { key: column.key, down: Boolean(column.number) || column.key === 'output' };
+            this._sort = { key: column.key, down: Boolean(column.number) || column.key === 'output', value: column.order };
         } else if (now.down === (Boolean(column.number) || column.key === 'output')) {
-            this._sort = { key: column.key, down: !now.down };
+            this._sort = { ...now, down: !now.down };
         } else {
             this._sort = null;
         }
@@ -240,17 +264,28 @@ export class Table {
         });
         row.style.top = `${index * ROW}px`;
         for (const column of this._columns) {
-            row.append(column.key === 'name' ? this._name(line, node) : element('div', {
-                role: 'gridcell', class: column.number ? 'cell number' : 'cell', text: column.text(node, this._recording), title: column.full?.(node, this._recording) || null
-            }));
+            row.append(column.key === 'name' ? this._name(line, node) : this._cell(column, node));
         }
         return row;
     }
 
+    _cell(column, node) {
+        const cell = element('div', {
+            role: 'gridcell', class: column.number ? 'cell number' : 'cell', text: column.text(node, this._recording), title: column.full?.(node, this._recording) || null
+        });
+        const paint = column.paint?.(node);
+        if (paint) {
+            cell.classList.add('painted');
+            cell.style.background = paint.fill;
+            cell.style.color = paint.ink;
+        }
+        return cell;
+    }
+
     _name(line, node) {
         const said = this._said(line.id);
-        const name = this.tree.name(line.id);
-        const cell = element('div', { role: 'gridcell', class: 'cell name', title: `${node.path || node.type}${said.length ? `: ${said.join(', ')}` : ''}` });
+        const name = node.kind === 'fold' && this._typed ? node.name : this.tree.name(line.id);
+        const cell = element('div', { role: 'gridcell', class: 'cell name', title: `${node.kind === 'fold' ? `${node.type}: ${node.name}` : node.path || node.type}${said.length ? `: ${said.join(', ')}` : ''}` });
         cell.style.paddingLeft = `${indent(line.level)}px`;
         cell.append(element('span', { class: line.parent && line.id !== 0 ? 'twist' : 'twist none', 'aria-hidden': 'true' }), element('span', { class: 'text', text: name }));
         if (said.length) {

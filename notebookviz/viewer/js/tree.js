@@ -15,8 +15,7 @@ export class Tree {
     /** @param {import('./recording.js').Recording} recording */
     constructor(recording) {
         this.recording = recording;
-        this._children = recording.nodes.map((node) => node.kind === 'module'
-            ? recording.children(node.index).filter((child) => recording.nodes[child].kind === 'module') : []);
+        this._children = recording.nodes.map(({ index }) => recording.isRow(index) ? recording.children(index).filter((child) => recording.isRow(child)) : []);
         this._texts = recording.nodes.map((node) => `${node.path}\n${node.type}`.toLowerCase());
         this.count = recording.nodes.filter((node) => node.kind === 'module').length;
     }
@@ -34,7 +33,7 @@ export class Tree {
     /** The row that stands for a node: itself, or the module call that an operator belongs to. @param {number} id */
     rowOf(id) {
         let found = id;
-        while (found > 0 && this.recording.nodes[found].kind !== 'module') {
+        while (found > 0 && !this.recording.isRow(found)) {
             found = this.recording.nodes[found].parent;
         }
         return found;
@@ -43,6 +42,9 @@ export class Tree {
     /** @param {number} id @returns {string} The row's name: relative to the row above it. */
     name(id) {
         const node = this.recording.nodes[id];
+        if (node.kind === 'fold') {
+            return node.type;
+        }
         const name = id === 0 ? node.type : this.recording.relative(id) || node.type;
         return node.call > 0 ? `${name} (call ${node.call + 1})` : name;
     }
@@ -89,8 +91,7 @@ export class Tree {
         return found;
     }
 
-    _order({ key, down }) {
-        const value = this.sortValue(key);
+    _order({ key, down, value = this.sortValue(key) }) {
         const sign = down ? -1 : 1;
         return (first, second) => {
             const [left, right] = [value(first), value(second)];
