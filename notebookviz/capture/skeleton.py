@@ -21,7 +21,7 @@ from notebookviz.capture.standins import Scripted, blank, empty_like, fake_of
 from notebookviz.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 DEEPEST = 300
 LIBRARIES = ("torch.nn.utils", "torch.ao", "accelerate", "peft", "transformers")
@@ -45,7 +45,10 @@ class Skeleton:
         model: The copy.
         fake: The fake mode.
         originals: For the ``id`` of each of the copy's tensors, the tensor it stands for.
-        places: For the ``id`` of each plain tensor attribute of the copy, its path.
+        places: For the ``id`` of each plain tensor attribute of the copy, its path; also for each module that the copy
+            holds without having registered it.
+        home: The device that tensors on meta stand on: that of the model's first tensor that is elsewhere.
+        weightless: Whether all of the model's tensors are on meta.
         hooks: For the ``id`` of each module of the copy, how many of the user's own hooks were left out.
 
     Example:
@@ -62,6 +65,9 @@ class Skeleton:
         self.originals: dict[int, torch.Tensor] = {}
         self.places: dict[int, str] = {}
         self.hooks: dict[int, int] = {}
+        devices = [tensor.device for _, tensor, _ in naming.tensors(model)]
+        self.home = next((device for device in devices if device.type != "meta"), torch.device("cpu"))
+        self.weightless = bool(devices) and all(device.type == "meta" for device in devices)
         self._memo: dict[int, Any] = {}
         self._kept: list[Any] = []
         self.model: nn.Module = self._model(naming.unwrap(model))
@@ -72,7 +78,7 @@ class Skeleton:
         """The fake tensor that stands for ``tensor``: the same one each time."""
         found = self._memo.get(id(tensor))
         if found is None:
-            found = self._keep(tensor, fake_of(self.fake, tensor))
+            found = self._keep(tensor, fake_of(self.fake, tensor, self.home if tensor.is_meta else tensor.device))
             self.originals[id(found)] = tensor
         return found  # type: ignore[no-any-return]
 
@@ -85,20 +91,30 @@ class Skeleton:
         self._kept.append(original)
         return copy
 
-    def _model(self, root: nn.Module) -> nn.Module:
+    def _model(self, root: nn.Module, place: str = "") -> nn.Module:
         """Copy the module objects first, so that any reference among them finds its copy, then fill them."""
-        found = list(naming.modules(root))
         copies = []
-        for path, module in found:
+        for path, module in naming.modules(root):
+            if id(module) in self._memo:
+                continue
             copy = blank(module)
-            copies.append((path, module, copy))
+            where = naming.join(place, path) if path else place
+            copies.append((where, module, copy))
             self._keep(module, copy)
+            if place:
+                self.places[id(copy)] = where
         for path, module, copy in copies:
             if isinstance(copy, Scripted):
                 for name in ("_modules", "_parameters", "_buffers"):
                     copy.__dict__[name] = self._attribute(name, naming.table(module, name), path)
             else:
                 self._fill(path, module, copy)
+            if place:
+                for name, tensor in (
+                    *naming.table(copy, "_parameters").items(),
+                    *naming.table(copy, "_buffers").items(),
+                ):
+                    self.places.setdefault(id(tensor), naming.join(path, naming.clean(str(name))))
         return self._memo[id(root)]  # type: ignore[no-any-return]
 
     def _fill(self, path: str, module: nn.Module, copy: nn.Module) -> None:
@@ -108,7 +124,7 @@ class Skeleton:
         for name in _FORWARD_HOOKS:
             hooks = state.get(name) or {}
             kept = OrderedDict((key, self._value(hook, path)) for key, hook in hooks.items() if _of_library(hook))
-            dropped += len(hooks) - len(kept)
+            dropped += sum(not (_of_library(hook) or _of_lazy(hook)) for hook in hooks.values())
             target[name] = kept
         for name in _OTHER_HOOKS:
             dropped += len(state.get(name) or {})
@@ -148,8 +164,7 @@ class Skeleton:
                 self.places.setdefault(id(fake), place)
             return fake
         if isinstance(value, nn.Module):
-            self._model(value)
-            return self._memo[id(value)]
+            return self._model(value, place or naming.clean(type(value).__name__))
         if isinstance(value, dict):
             return self._dict(value, place)
         if isinstance(value, (list, deque)):
@@ -196,14 +211,14 @@ class Skeleton:
             return value
         cells = []
         changed = False
-        for cell in value.__closure__:
+        for name, cell in zip(value.__code__.co_freevars, value.__closure__, strict=True):
             try:
                 held = cell.cell_contents
             except ValueError:
                 cells.append(cell)
                 continue
             if isinstance(held, (nn.Module, torch.Tensor)):
-                cells.append(type(cell)(self._value(held, place)))
+                cells.append(type(cell)(self._value(held, naming.join(place, name))))
                 changed = True
             else:
                 cells.append(cell)
@@ -219,8 +234,6 @@ class Skeleton:
         package = str(getattr(kind, "__module__", "")).partition(".")[0]
         plain = (
             getattr(kind, "__new__", None) is object.__new__
-            and hasattr(value, "__dict__")
-            and "__slots__" not in kind.__dict__
             and package not in sys.stdlib_module_names.difference(("__main__",))
             and package not in ("torch", "numpy")
         )
@@ -231,9 +244,22 @@ class Skeleton:
         except TypeError:
             return value
         self._keep(value, copy)
-        for key, item in vars(value).items():
+        for key, item in getattr(value, "__dict__", {}).items():
             copy.__dict__[key] = self._value(item, naming.join(place, naming.clean(str(key))))
+        for key, item in _slots(value):
+            object.__setattr__(copy, key, self._value(item, naming.join(place, naming.clean(key))))
+        if package == "accelerate" and hasattr(copy, "offload"):
+            copy.offload = False  # the weights it would load are here already
         return copy
+
+
+def _slots(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+    """The attributes that an object keeps in slots."""
+    for kind in type(value).__mro__:
+        slots = kind.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if not name.startswith("__") and hasattr(value, name):
+                yield name, getattr(value, name)
 
 
 def set_mode(model: nn.Module, mode: Literal["eval", "train"]) -> None:
@@ -278,3 +304,8 @@ def _of_library(hook: Any) -> bool:  # noqa: ANN401
         hook = hook.func
     owner = getattr(hook, "__module__", None) or type(hook).__module__
     return str(owner).startswith(LIBRARIES)
+
+
+def _of_lazy(hook: Any) -> bool:  # noqa: ANN401
+    """Whether a hook is how a lazy module waits for its first input; the tracer does that on the copy."""
+    return str(getattr(hook, "__module__", "")) == "torch.nn.modules.lazy"

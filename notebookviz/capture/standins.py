@@ -50,8 +50,15 @@ def empty_like(value: Any) -> Any:  # noqa: ANN401
     return empty
 
 
-def fake_of(fake: FakeTensorMode, tensor: torch.Tensor) -> torch.Tensor:
-    """A fake tensor like ``tensor``; dense ones take a short cut that is seven times faster than the converter."""
+def unshaped(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Another parameter or buffer of a lazy module that has no shape yet."""
+    kind: Any = type(tensor)
+    made: torch.Tensor = kind(requires_grad=tensor.requires_grad, device=device, dtype=tensor.dtype)
+    return made
+
+
+def fake_of(fake: FakeTensorMode, tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A fake tensor like ``tensor`` on a device; dense ones take a short cut that is seven times faster."""
     if isinstance(tensor, FakeTensor) and tensor.fake_mode is fake:
         return tensor
     if (
@@ -64,14 +71,14 @@ def fake_of(fake: FakeTensorMode, tensor: torch.Tensor) -> torch.Tensor:
         and not tensor.is_neg()
     ):
         meta = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
-        copy: torch.Tensor = FakeTensor(fake, meta, tensor.device)
+        copy: torch.Tensor = FakeTensor(fake, meta, device)
         if isinstance(tensor, nn.Parameter):
             copy._is_param = True  # noqa: SLF001 (as the converter does)
         if tensor.requires_grad:
             copy.requires_grad_()
         return copy
     if isinstance(tensor, (UninitializedParameter, UninitializedBuffer)):
-        return tensor
+        return unshaped(tensor, device)
     try:
         found: torch.Tensor = fake.from_tensor(tensor)
     except UnsupportedFakeTensorException:

@@ -86,7 +86,6 @@ def test_it_weighs_nothing():
         torch.zeros(3, dtype=torch.complex64),
         torch.zeros(3, dtype=torch.bfloat16),
         torch.zeros(2, 3).t(),
-        torch.zeros(2, 3, device="meta"),
         torch.zeros(2, 3).to_sparse(),
         torch.zeros(0),
         torch.zeros(()),
@@ -103,6 +102,14 @@ def test_unusual_tensors_keep_type_and_shape(tensor):
         tensor.layout,
         tensor.device,
     )
+
+
+def test_tensors_on_meta_stand_where_the_others_are():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4, device="meta"))
+    copy = Skeleton(model)
+    assert [str(tensor.device) for tensor in copy.model.parameters()] == ["cpu"] * 4
+    assert not copy.weightless
+    assert str(model[1].weight.device) == "meta"
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
