@@ -1,19 +1,16 @@
-"""The one packer: joins our small ES modules into one text, and packs Netron's modules for the page.
+"""The one packer: joins small ES modules, ours or Netron's, into one text.
 
 The transformation is strict: each module becomes a function scope that returns its exports, in the order in which they
-depend on each other.  Only four forms are known, each at the start of a line; any other fails loudly:
+depend on each other.  Only these forms are known, each at the start of a line; any other fails loudly:
 
-* ``import {a, b as c} from './b.js';``
+* ``import {a, b as c} from './b.js';``, ``import * as b from './b.js';``
 * ``export function f``, ``export async function f``, ``export class C``
-* ``export const x``, ``export let x``
+* ``export const x``, ``export let x``, ``export const { a, b } = c;``
 * ``export default`` (of the entry module only)
 """
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -23,16 +20,21 @@ from notebookviz.errors import ViewerError
 from notebookviz.viewer import netron
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 FOLDER: Final = Path(__file__).parent / "js"
-STRUCTURE_MODULES: Final = ("view", "grapher", "base", "zip")
+STRUCTURE_MODULES: Final = ("base", "grapher", "view", "zip")
 
-_IMPORT: Final = re.compile(r"^import\s*\{([^}]*)\}\s*from\s*'\./([\w-]+)\.js';[ \t]*$", re.MULTILINE)
+_IMPORT: Final = re.compile(
+    r"^import\s*(?:\{([^}]*)\}|\*\s*as\s+(\w+))\s*from\s*'\./([\w-]+)\.js';[ \t]*$", re.MULTILINE
+)
 _EXPORT: Final = re.compile(r"^export\s+((?:async\s+)?function\*?|class|const|let)\s+(\w+)", re.MULTILINE)
+_EXPORTS: Final = re.compile(r"^export\s+(const\s*\{([\w\s,]*)\}\s*=)", re.MULTILINE)
 _DEFAULT: Final = re.compile(r"^export\s+default\s+", re.MULTILINE)
 _UNKNOWN: Final = re.compile(r"^(?:import\b(?!\()|export\b).*$|(?<![{|])\bimport\s*\(\s*['\"].*$", re.MULTILINE)
 _BINDING: Final = re.compile(r"(\w+)(?:\s+as\s+(\w+))?")
+_DYNAMIC: Final = re.compile(r"\bimport\('\./([\w-]+)\.js'\)")
+_BARE: Final = re.compile(r"\bimport\('\w+'\)")
 _DAGRE_EXPORT: Final = "export const { layout, Graph } = dagre;"
 
 
@@ -69,7 +71,7 @@ def join_es_modules(entry: str, read: Callable[[str], str] = own_text) -> str:
             return
         text = read(name)
         for match in _IMPORT.finditer(text):
-            add(match[2], (*line, name))
+            add(match[3], (*line, name))
         body, names = _scope(name, text, exports, top=name == entry)
         exports[name] = names
         parts.append(body)
@@ -86,16 +88,20 @@ def _variable(name: str) -> str:
 
 def _scope(name: str, text: str, exports: dict[str, list[str]], *, top: bool) -> tuple[str, list[str]]:
     def bind(match: re.Match[str]) -> str:
+        listed, whole, other = match.groups()
+        if whole is not None:
+            return f"const {whole} = {_variable(other)};"
         bindings = []
-        for item in filter(None, (part.strip() for part in match[1].split(","))):
+        for item in _items(listed):
             found = _BINDING.fullmatch(item)
-            if found is None or found[1] not in exports[match[2]]:
-                raise ViewerError(f"{name}.js imports {item!r}, which {match[2]}.js does not export.")
+            if found is None or found[1] not in exports[other]:
+                raise ViewerError(f"{name}.js imports {item!r}, which {other}.js does not export.")
             bindings.append(found[1] if found[2] is None else f"{found[1]}: {found[2]}")
-        return f"const {{ {', '.join(bindings)} }} = {_variable(match[2])};"
+        return f"const {{ {', '.join(bindings)} }} = {_variable(other)};"
 
     names = [match[2] for match in _EXPORT.finditer(text)]
-    text = _EXPORT.sub(r"\1 \2", _IMPORT.sub(bind, text))
+    names += [item for match in _EXPORTS.finditer(text) for item in _items(match[2])]
+    text = _EXPORTS.sub(r"\1", _EXPORT.sub(r"\1 \2", _IMPORT.sub(bind, text)))
     if top:
         text, count = _DEFAULT.subn("const _default = ", text)
         if count:
@@ -105,6 +111,10 @@ def _scope(name: str, text: str, exports: dict[str, list[str]], *, top: bool) ->
         raise ViewerError(f"{name}.js holds a line that the packer does not know: {unknown[0].strip()[:80]!r}.")
     given = ", ".join("default: _default" if item == "default" else item for item in names)
     return f"const {_variable(name)} = (() => {{\n{text.strip()}\nreturn {{ {given} }};\n}})();", names
+
+
+def _items(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 @lru_cache(maxsize=1)
@@ -130,21 +140,22 @@ def worker_source() -> str:
     return f"{dagre.replace(_DAGRE_EXPORT, '')}\n{join_es_modules('worker')}"
 
 
-def pack_modules(names: Iterable[str]) -> bytes:
-    """Pack Netron's modules and the layout worker for the inlined page.
+def netron_source() -> str:
+    """Netron's modules that the structure view needs, as one script for the page: ``globalThis.notebookvizNetron``.
 
-    Args:
-        names: Names of Netron's modules, without ``.js``.
-
-    Returns:
-        Base64 of the gzipped JSON object ``{name: text}``; the worker's name is ``notebookviz-worker``.
+    Modules that one of them asks for later come by name, through ``globalThis.notebookvizImport``.
 
     Example:
-        >>> packed = pack_modules(["base"])
-        >>> sorted(json.loads(gzip.decompress(base64.b64decode(packed))))
-        ['base', 'notebookviz-worker']
+        >>> netron_source().splitlines()[-1]
+        'globalThis.notebookvizNetron = { base: _base, grapher: _grapher, view: _view, zip: _zip };'
     """
-    texts = {name: netron.module_text(name).decode() for name in names}
-    texts["notebookviz-worker"] = worker_source()
-    packed = gzip.compress(json.dumps(texts, ensure_ascii=False).encode(), 9, mtime=0)
-    return base64.b64encode(packed)
+    imports = "".join(f"import * as {name} from './{name}.js';\n" for name in STRUCTURE_MODULES)
+
+    def read(name: str) -> str:
+        if name == "netron":
+            return imports
+        text = _DYNAMIC.sub(r"globalThis.notebookvizImport('\1')", netron.module_text(name).decode())
+        return _BARE.sub("Promise.reject(new Error('No such module.'))", text)
+
+    given = ", ".join(f"{name}: {_variable(name)}" for name in STRUCTURE_MODULES)
+    return f"{join_es_modules('netron', read)}globalThis.notebookvizNetron = {{ {given} }};"

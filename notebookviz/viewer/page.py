@@ -23,13 +23,16 @@ _DOCUMENT: Final = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
 <title>Netron</title>
-<!-- Netron's styles and body, and its modules in the bundle below, are copyright of Lutz Roeder (MIT licence). -->
+<!-- Netron's styles and body, and its modules in the two scripts below, are copyright of Lutz Roeder (MIT licence). -->
 <style>{style}</style>
 <style id="netron-graph">{graph}</style>
 <style id="notebookviz">{own}</style>
 </head>
 {body}
-<script type="text/plain" id="modules" nonce="{nonce}">{modules}</script>
+<script type="text/plain" id="worker" nonce="{nonce}">{worker}</script>
+<script type="module" nonce="{nonce}">
+{netron}
+</script>
 <script type="module" nonce="{nonce}">
 {script}</script>
 </html>
@@ -61,9 +64,15 @@ def page_html() -> str:
         graph=_themed("grapher.css", (netron.folder() / "grapher.css").read_text(encoding="utf-8")),
         own=(packer.FOLDER.parent / "page.css").read_text(encoding="utf-8"),
         body=_body(index),
-        modules=packer.pack_modules(packer.STRUCTURE_MODULES).decode(),
-        script=packer.join_es_modules("page").replace("</script", "<\\/script").replace("<!--", "<\\!--"),
+        worker=_inline(packer.worker_source()),
+        netron=_inline(packer.netron_source()),
+        script=_inline(packer.join_es_modules("page")),
     )
+
+
+def _inline(script: str) -> str:
+    """A script as it stands in the document; what would end it can only be inside its strings."""
+    return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
 def _cut(index: str, pattern: str, what: str) -> str:

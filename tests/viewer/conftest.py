@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def harness(browser: Browser) -> Iterator[Harness]:
-    """The page, ready, in a window of 1000 by 700 pixels; at the end the console must hold no error."""
+    """The page in a window of 1000 by 700 pixels; at the end the console must hold no error."""
     page = browser.new_page(viewport={"width": 1000, "height": 700})
     made = Harness(page)
-    assert made.started["type"] == "ready", made.started
     yield made
     page.close()
     assert made.console == []

@@ -79,9 +79,9 @@ MEMBERS = """async () => {
     });
     has(view.View.prototype, 'start open show refresh render export find toggle options model target activeTarget '
         + 'pushTarget popTarget showNodeProperties showTensorProperties showModelProperties showDefinition '
-        + 'zoomIn zoomOut resetZoom about _reload', 'View');
+        + 'zoomIn zoomOut resetZoom about _reload _timeout', 'View');
     has(grapher, 'Graph Node Argument', 'grapher');
-    has(grapher.Graph.prototype, 'build update setNode setParent node nodes edges', 'grapher.Graph');
+    has(grapher.Graph.prototype, 'build measure update setNode setParent node nodes edges', 'grapher.Graph');
     has(grapher.Node.prototype, 'build list select deselect', 'grapher.Node');
     has(grapher.Argument.prototype, 'build', 'grapher.Argument');
     has(base.BinaryStream.prototype, 'peek read seek length position', 'base.BinaryStream');

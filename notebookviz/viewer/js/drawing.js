@@ -3,6 +3,7 @@
  */
 import { Canvas } from './canvas.js';
 import { watchDoubleClicks } from './clicks.js';
+import { Paint } from './paint.js';
 import { picture } from './picture.js';
 import { Graph, Node } from './structure.js';
 import { hookGrapher } from './titles.js';
@@ -29,6 +30,7 @@ export function createDrawing(netron, grapher, host, post) {
             this._wanted = null;
             this._updating = null;
             this._hits = { ids: [], current: null };
+            this._paint = new Paint(host.document);
             this._posted = null;
         }
 
@@ -214,7 +216,25 @@ export function createDrawing(netron, grapher, host, post) {
             this._light();
         }
 
+        /** Colours nodes and frames by the panel's overlay; nothing is drawn again. @param {object|null} overlay */
+        colour(overlay) {
+            this._paint.overlay = overlay;
+            if (this.structure) {
+                this.structure.overlay = this._paint;
+                this._paint.apply();
+                this._describe();
+            }
+        }
+
+        /** Fills the sidebar anew, if it describes the selected node. */
+        _describe() {
+            if (this._describes && typeof this._posted === 'number') {
+                this.showNodeProperties(this.structure.node(this._posted), 'panel');
+            }
+        }
+
         _light() {
+            this._paint.apply();
             const ids = new Set(this._hits.ids);
             for (const element of host.document.querySelectorAll('#origin [data-id]')) {
                 const id = Number(element.dataset.id);
@@ -287,6 +307,13 @@ export function createDrawing(netron, grapher, host, post) {
             }
         }
 
+        /** Netron's pauses let the browser paint its spinner; a structure is there sooner. */
+        async _timeout(delay) {
+            if (!host.format) {
+                await super._timeout(delay);
+            }
+        }
+
         show(page) {
             if (this._keeping && !page) {
                 this.target.register();
@@ -311,6 +338,7 @@ export function createDrawing(netron, grapher, host, post) {
                 host.document.body.dataset.kind = target instanceof Graph ? 'structure' : 'file';
                 this._direction = this.options.direction;
                 if (target instanceof Graph) {
+                    target.overlay = this._paint;
                     queueMicrotask(() => this._settle(start));
                 } else {
                     this.drawn(start);

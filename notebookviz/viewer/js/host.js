@@ -72,7 +72,7 @@ export class Host {
     }
 
     worker() {
-        const text = this._modules.text('notebookviz-worker');
+        const text = this.document.getElementById('worker').textContent;
         const address = URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
         const worker = new this._window.Worker(address);
         URL.revokeObjectURL(address);

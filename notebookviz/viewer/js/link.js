@@ -7,15 +7,22 @@ export class PageLink {
     /**
      * @param {string} page The document.
      * @param {string} title For screen readers.
+     * @param {() => void} onhello The page may be spoken to; what it is told before Netron has started waits.
      * @param {(message: object) => void} onmessage
      */
-    constructor(page, title, onmessage) {
+    constructor(page, title, onhello, onmessage) {
         this._nonce = page.match(/data-nonce="([\w-]+)"/)?.[1] ?? '';
+        this._onhello = onhello;
         this._onmessage = onmessage;
         this._port = null;
         this.frame = element('iframe', { class: 'netron', title, sandbox: 'allow-scripts', srcdoc: page });
         this._hello = (event) => this._greet(event);
         window.addEventListener('message', this._hello);
+    }
+
+    /** @returns {boolean} Whether the page can be spoken to. */
+    get open() {
+        return this._port !== null;
     }
 
     /** @param {object} message @param {Transferable[]} [transfer] */
@@ -32,13 +39,12 @@ export class PageLink {
     /** The page says hello again whenever the browser has loaded it anew, for instance after its cell was moved. */
     _greet(event) {
         const data = event.data;
-        if (event.source !== this.frame.contentWindow || !event.source || data?.notebookviz !== 'hello' || data.nonce !== this._nonce) {
+        if (event.source !== this.frame.contentWindow || !event.source || data?.notebookviz !== 'hello' || data.nonce !== this._nonce || !event.ports[0]) {
             return;
         }
         this._port?.close();
-        const channel = new MessageChannel();
-        this._port = channel.port1;
+        [this._port] = event.ports;
         this._port.onmessage = (message) => this._onmessage(message.data);
-        event.source.postMessage({ notebookviz: 'port', nonce: this._nonce }, '*', [channel.port2]);
+        this._onhello();
     }
 }

@@ -1,6 +1,7 @@
 /**
- * Netron's unmodified modules, loaded from text: relative import specifiers can't resolve in a page without an address,
- * so at run time each is replaced by the address of the blob that holds the module meant.
+ * Netron's unmodified modules.  The page holds those it always needs (`packer.netron_source`); others are loaded from text:
+ * relative import specifiers can't resolve in a page without an address, so at run time each is replaced by the address of
+ * the blob that holds the module meant.
  */
 
 const STATIC = /\bfrom\s+'\.\/([\w-]+)\.js'/g;
@@ -8,21 +9,11 @@ const DYNAMIC = /\bimport\('\.\/([\w-]+)\.js'\)/g;
 const LEFT = /(?:from\s*|import\s*\(?\s*)['"]\.\.?\/[^'"]*['"]/;
 const IMPORT = 'notebookvizImport';
 
-/**
- * @param {string} base64 What `packer.pack_modules` made.
- * @returns {Promise<Map<string, string>>} text by name
- */
-export async function unpackModules(base64) {
-    const bytes = Uint8Array.from(atob(base64.trim()), (character) => character.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
-    return new Map(Object.entries(JSON.parse(await new Response(stream).text())));
-}
-
 export class Modules {
 
     /**
-     * @param {Map<string, string>} bundled
-     * @param {(name: string) => Promise<string>} fetchText Gives the text of a module that is not bundled.
+     * @param {Record<string, object>} bundled The modules that the page holds, by name.
+     * @param {(name: string) => Promise<string>} fetchText Gives the text of any other.
      */
     constructor(bundled, fetchText) {
         this._bundled = bundled;
@@ -34,22 +25,13 @@ export class Modules {
 
     /** @param {string} name Without `.js`. @returns {Promise<any>} the module */
     async load(name) {
-        return import(await this._address(name));
-    }
-
-    /** @param {string} name @returns {string} Text of a bundled script. */
-    text(name) {
-        const text = this._bundled.get(name);
-        if (text === undefined) {
-            throw new Error(`The page holds no script '${name}'.`);
-        }
-        return text;
+        return this._bundled[name] ?? import(await this._address(name));
     }
 
     /** Lets go of the modules that were fetched, with the state they keep of the last file. */
     forget() {
         for (const name of [...this._addresses.keys()]) {
-            if (!this._bundled.has(name)) {
+            if (!this._bundled[name]) {
                 this._addresses.delete(name);
             }
         }
@@ -66,12 +48,15 @@ export class Modules {
     }
 
     async _create(name) {
-        const text = this._bundled.get(name) ?? await this._fetchText(name);
+        const text = this._bundled[name] ? shared(name, this._bundled[name]) : await this._fetchText(name);
         const names = [...new Set([...text.matchAll(STATIC)].map((match) => match[1]))];
         const addresses = new Map(await Promise.all(names.map(async (item) => [item, await this._address(item)])));
         return URL.createObjectURL(new Blob([rewrite(name, text, addresses)], { type: 'text/javascript' }));
     }
 }
+
+/** A module with an address, for one that has none. */
+const shared = (name, module) => `export const { ${Object.keys(module).join(', ')} } = globalThis.notebookvizNetron['${name}'];`;
 
 /**
  * @param {string} name

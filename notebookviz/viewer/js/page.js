@@ -1,12 +1,12 @@
 /**
- * The page in the iframe: takes the port from the panel, starts Netron, and does what the panel says.
+ * The page in the iframe: gives the panel a port, starts Netron, and does what the panel says.
  */
 import { createDrawing } from './drawing.js';
 import { Host } from './host.js';
 import { operatorNames } from './operators.js';
-import { Modules, unpackModules } from './modules.js';
+import { Modules } from './modules.js';
 import { Notice } from './notice.js';
-import { Port, bytesOf, receivePort } from './port.js';
+import { Port, bytesOf, sayHello } from './port.js';
 import { Recording } from './recording.js';
 import { Graph, structureFormat } from './structure.js';
 import { Theme } from './theme.js';
@@ -18,40 +18,40 @@ class Page {
 
     /** @param {Window} window @param {MessagePort} port */
     constructor(window, port) {
+        this._window = window;
         this._document = window.document;
         this._notice = new Notice(window.document);
         this._theme = new Theme(window.document);
-        this._done = Promise.resolve();
         this._port = new Port(port, (message) => this._receive(message));
-        this._modules = null;
-        this._window = window;
+        this._done = this._start().catch((error) => this.fail(error));
     }
 
-    async start() {
+    async _start() {
+        const { notebookvizNetron: netron } = globalThis;
+        if (!netron) {
+            throw new Error("Netron's modules can't be run in this browser.");
+        }
         const version = this._document.documentElement.dataset.netron;
-        const bundled = await unpackModules(this._document.getElementById('modules').textContent);
-        this._modules = new Modules(bundled, async (name) => {
+        this._base = netron.base;
+        this._modules = new Modules(netron, async (name) => {
             const { buffers } = await this._port.request('module', { name });
             return new TextDecoder().decode(bytesOf(buffers[0]));
         });
-        const [netron, grapher, base] = await Promise.all(['view', 'grapher', 'base'].map((name) => this._modules.load(name)));
-        this._base = base;
         this._host = new Host(this._window, this._port, this._modules, this._notice, version);
         const post = (message) => this._port.post(message);
-        this._drawing = createDrawing(netron, grapher, this._host, post);
+        this._drawing = createDrawing(netron.view, netron.grapher, this._host, post);
         shareInput(this._window, post, () => this._drawing);
         await this._drawing.start();
         this._watchView();
-        post({ type: 'ready' });
     }
 
-    /** Messages are done one after the other, so that a selection meets the drawing it belongs to. */
+    /** Messages are done one after the other, once Netron has started, so that a selection meets the drawing it belongs to. */
     _receive(message) {
         if (message.type === 'theme') {
             this._theme.set(message.theme, message.background);
             return;
         }
-        this._done = this._done.then(() => this._do(message)).catch((error) => this.fail(error));
+        this._done = this._done.then(() => this._drawing && this._do(message)).catch((error) => this.fail(error));
     }
 
     async _do(message) {
@@ -71,6 +71,10 @@ class Page {
             case 'find':
                 await drawing.settled();
                 drawing.light(message.ids, message.current);
+                break;
+            case 'overlay':
+                await drawing.settled();
+                drawing.colour(message.overlay);
                 break;
             case 'command':
                 this._command(message.name);
@@ -177,7 +181,4 @@ class Page {
 
 window.addEventListener('unhandledrejection', (event) => event.preventDefault());
 
-receivePort(window, document.documentElement.dataset.nonce).then((port) => {
-    const page = new Page(window, port);
-    page.start().catch((error) => page.fail(error));
-});
+new Page(window, sayHello(window, document.documentElement.dataset.nonce));

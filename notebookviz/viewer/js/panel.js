@@ -1,6 +1,7 @@
 /** The panel: header, module table, find and graph as one; owns which modules are open and what is selected. */
 
 import { Asker } from './asker.js';
+import { Colouring } from './colouring.js';
 import { element } from './dom.js';
 import { download } from './bytes.js';
 import { Header } from './header.js';
@@ -38,9 +39,10 @@ export class Panel {
     constructor(holder, source) {
         this._source = source;
         this._subject = source.subject;
-        this._state = { view: null, options: null, split: 38, tab: 'graph', ...source.state, kind: 'structure' };
+        const { overlays = [], ...state } = source.state;
+        this._overlays = overlays;
+        this._state = { view: null, options: null, split: 38, tab: 'graph', overlay: '', ...state, kind: 'structure' };
         this._live = source.transport.state !== 'saved';
-        this._ready = false;
         this._keeping = null;
         this._cut = '';
         const host = element('div', { class: 'notebookviz', 'data-lm-suppress-shortcuts': 'true' });
@@ -58,6 +60,7 @@ export class Panel {
         this._unwatch = watchTheme((now) => {
             this.root.dataset.theme = now;
             this._link.post({ type: 'theme', ...themeOf(this.root) });
+            this._colouring?.repaint();
         });
         this._screen = new Screen(host, this.root, (full) => {
             this._header.full = full;
@@ -77,6 +80,7 @@ export class Panel {
         const again = this._navigator.recording !== null;
         this._navigator.take(recording);
         this._header.recording = recording;
+        this._colouring.take(recording);
         this._onnx.reset();
         this._plain();
         if (again) {
@@ -93,6 +97,8 @@ export class Panel {
             this.draw(buffers[0]);
         } else if (name === 'state') {
             this._navigator?.follow(data);
+        } else if (name === 'overlay') {
+            this._colouring?.hear(data);
         } else if (name === 'job') {
             this._onnx?.hear(data);
         } else if (name === 'notice') {
@@ -144,7 +150,7 @@ export class Panel {
         if (this._live) {
             saves.push({ label: 'HTML page', press: () => this._saveHtml() });
             if (!file) {
-                saves.push({ label: 'ONNX file…', press: (anchor) => savePath(this.root, anchor, this._subject.name, (path) => this._onnx.start({ path })) });
+                saves.push({ label: 'ONNX file…', press: (anchor) => savePath(this.root, anchor, this._subject.name, (options) => this._onnx.start(options)) });
             }
         }
         this._status = new Status();
@@ -153,20 +159,28 @@ export class Panel {
             refresh: () => this._refresh(), input: (text) => this._input(text), full: () => this._screen.toggle(), saves
         }, this._live);
         this._stage = new Stage({ command: (name) => this._link.post({ type: 'command', name }), select: (id) => this._navigator.select(id, true) });
-        this._link = new PageLink(this._source.page, `Graph of ${this._subject.name}`, (message) => this._hear(message));
+        this._link = new PageLink(this._source.page, `Graph of ${this._subject.name}`, () => this._openPage(), (message) => this._hear(message));
         this._stage.hold(this._link.frame);
         this._stage.cover({ title: 'Drawing…', busy: true });
         const parts = [this._header.node];
         if (!file) {
-            this._toolbar = new Toolbar({
-                search: (query) => this._navigator.search(query), move: (step) => this._move(step), kind: (kind) => this._setKind(kind), tab: (tab) => this._setTab(tab)
-            }, this._live);
             this._table = new Table(new Recording({ format: 1, nodes: [{ kind: 'module', type: this._subject.name }], values: [], initializers: [], inputs: [], outputs: [], totals: {}, tensors: 'none' }), {
                 select: (id, scroll) => this._navigator.select(id, scroll), open: (id, open) => this._navigator.toggle(id, open), find: () => this._toolbar.focusFind()
             });
             this._navigator = new Navigator(this._source.state, {
                 table: this._table, stage: this._stage, post: (message) => this._link.post(message), changed: () => this._keep()
             });
+            this._colouring = new Colouring({
+                table: this._table, post: (message) => this._link.post(message), theme,
+                changed: (chosen) => {
+                    this._state.overlay = chosen;
+                    this._keep();
+                }
+            }, this._overlays, this._state.overlay);
+            this._toolbar = new Toolbar({
+                search: (query) => this._navigator.search(query), move: (step) => this._move(step), kind: (kind) => this._setKind(kind), tab: (tab) => this._setTab(tab)
+            }, this._live, this._colouring.chooser);
+            this._stage.legend = this._colouring.legend;
             this._onnx = new OnnxView({
                 request: (...all) => this._asker.ask(...all), stage: this._stage, status: this._status, report: (text) => showReport(this.root, text),
                 open: (name, bytes) => this._openFile(name, bytes)
@@ -195,10 +209,6 @@ export class Panel {
 
     _hear(message) {
         const handlers = {
-            ready: () => {
-                this._ready = true;
-                this._openPage();
-            },
             drawn: ({ boxes, total }) => {
                 if (this._state.kind === 'structure' || this._subject.kind === 'file') {
                     this._stage.cover(null);
@@ -240,7 +250,7 @@ export class Panel {
     }
 
     _openPage() {
-        if (!this._ready) {
+        if (!this._link.open) {
             return;
         }
         if (this._subject.kind === 'file') {
@@ -251,6 +261,7 @@ export class Panel {
                 type: 'open', kind: 'structure', recording: recording.data, opened: [...opened], selected: this._navigator.outline.visible(selected),
                 view: this._state.view, options: this._state.options, ...themeOf(this.root)
             });
+            this._colouring.tell();
         } else if (this._navigator.recording) {
             this._onnx.show();
         }
@@ -295,6 +306,7 @@ export class Panel {
         }
         this._state.kind = kind;
         this._toolbar.kind = kind;
+        this._colouring.shown = kind === 'structure';
         if (kind === 'onnx') {
             this._setTab('graph');
             this._onnx.show();

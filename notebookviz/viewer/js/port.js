@@ -63,23 +63,15 @@ export class Port {
 }
 
 /**
- * Says hello to the panel and waits for the port.
+ * Says hello to the panel and gives it the other end of a port; what the panel says there waits until it is listened to.
  * @param {Window} window
  * @param {string} nonce
- * @returns {Promise<MessagePort>}
+ * @returns {MessagePort}
  */
-export function receivePort(window, nonce) {
-    return new Promise((resolve) => {
-        const listen = (event) => {
-            const data = event.data;
-            if (event.source === window.parent && data && data.notebookviz === 'port' && data.nonce === nonce && event.ports[0]) {
-                window.removeEventListener('message', listen);
-                resolve(event.ports[0]);
-            }
-        };
-        window.addEventListener('message', listen);
-        window.parent.postMessage({ notebookviz: 'hello', nonce }, '*');
-    });
+export function sayHello(window, nonce) {
+    const { port1, port2 } = new MessageChannel();
+    window.parent.postMessage({ notebookviz: 'hello', nonce }, '*', [port2]);
+    return port1;
 }
 
 /**

@@ -35,6 +35,8 @@ export function hookGrapher(grapher, actions) {
 
     wrap(grapher.Graph.prototype, 'build', function build(original, document, origin) {
         if (structural(this)) {
+            // Netron waits three frames for fonts to load; the page has none to load.
+            this.measure = grapher.Graph.prototype.measure;
             nest(this, Cluster);
             labelOnce(this);
         }

@@ -41,7 +41,7 @@ class Harness:
         page.on("pageerror", lambda error: self.console.append(str(error)))
         page.expose_function("answerRequest", self._answer)
         page.goto(PANEL.as_uri())
-        self.started = page.evaluate("html => harness.start(html)", html or page_html())
+        page.evaluate("html => harness.start(html)", html or page_html())
 
     def _answer(self, text: str) -> str:
         request = json.loads(text)
