@@ -65,6 +65,14 @@ def do(task: dict[str, Any], blobs: list[bytes], enter: Enter) -> Answer:
         enter("checking")
         check_file(task["path"])
         return {}, []
+    if name == "regroup":
+        from onnx import ModelProto
+
+        from notebookviz.onnx_export.functions import regroup
+
+        enter("grouping")
+        model, notes = regroup(ModelProto.FromString(blobs[0]))
+        return {"notes": notes}, [model.SerializeToString()]
     import torch
 
     torch.set_num_threads(1)

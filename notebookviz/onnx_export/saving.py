@@ -41,6 +41,7 @@ def save(  # noqa: PLR0913 - the options are keywords, and each is documented
     path: str | os.PathLike[str],
     *,
     compare: bool = False,
+    functions: bool = False,
     limit: int = ONE_FILE,
     progress: OnProgress | None = None,
     cancel: Cancel | None = None,
@@ -55,6 +56,7 @@ def save(  # noqa: PLR0913 - the options are keywords, and each is documented
         model: The same model.
         path: Where to write.
         compare: Compare the file's outputs with PyTorch's, both on one snapshot of the weights.
+        functions: Regroup the graph into nested functions, one for each module.
         limit: Bytes above which the weights go into a file of their own.
         progress: Called with the stage and its seconds so far.
         cancel: An event, or a function that returns whether to stop; nothing is left behind.
@@ -72,6 +74,8 @@ def save(  # noqa: PLR0913 - the options are keywords, and each is documented
     """
     target = target_of(path)
     stages = Stages(progress, cancel)
+    if functions:
+        export = _regrouped(export, stages)
     stages.enter("writing")
     with contextlib.ExitStack() as stack:
         snapshot = None
@@ -287,6 +291,15 @@ def target_of(path: str | os.PathLike[str]) -> Path:
             f"The folder {target.parent} can't be written to.", where=str(target), hint="Choose another folder."
         )
     return target
+
+
+def _regrouped(export: OnnxExport, stages: Stages) -> OnnxExport:
+    """The export with its graph in functions; flat, with a note, where that can't be."""
+    try:
+        answer, blobs = run_child({"task": "regroup"}, [export.graph_bytes], stages)
+    except Failed as failed:
+        return dataclasses.replace(export, notes=(*export.notes, f"The graph is flat: {failed.what}"))
+    return dataclasses.replace(export, graph_bytes=blobs[0], notes=(*export.notes, *answer["notes"]))
 
 
 def _check(path: Path, stages: Stages) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import re
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from notebookviz.onnx_export.rebuilding import (
     unique,
 )
 from notebookviz.onnx_export.records import LIVE
+from notebookviz.onnx_export.scopes import CALLS, SCOPES
 from notebookviz.onnx_export.tidying import tidy
 
 if TYPE_CHECKING:
@@ -78,6 +80,7 @@ def export(
     for properties in (model.graph.metadata_props, *(node.metadata_props for node in model.graph.all_nodes())):
         for key in PRIVATE:
             properties.pop(key, None)
+    _number_calls(model, onnx_program.exported_program)
     enter("checking")
     proto = tidy(model, live)
     used = {item.name for item in proto.graph.initializer}
@@ -250,6 +253,29 @@ def _rename_dims(model: ir.Model, names: dict[str, str]) -> None:
                     for dim in value.shape
                 ]
             )
+
+
+def _number_calls(model: ir.Model, program: torch.export.ExportedProgram | None) -> None:
+    """Note with each node which call of its modules it belongs to, where that is not the first."""
+    if program is None:
+        return
+    keys: dict[str, dict[str, int]] = {}
+    numbers: dict[str, list[int]] = {}
+    for node in program.graph.nodes:
+        stack = node.meta.get("nn_module_stack") or {}
+        found = []
+        for key, (path, _) in stack.items():
+            known = keys.setdefault(path, {})
+            found.append(known.setdefault(key, len(known)))
+        if any(found):
+            numbers[node.name] = found
+    for node in model.graph.all_nodes() if numbers else ():
+        try:
+            name = ast.literal_eval(node.metadata_props.get(SCOPES, "[]"))[-1:]
+        except (ValueError, SyntaxError):
+            continue
+        if name and name[0] in numbers:
+            node.metadata_props[CALLS] = str(numbers[name[0]])
 
 
 def _swap_weights(model: ir.Model, rebuilt: Rebuilt) -> dict[str, str]:

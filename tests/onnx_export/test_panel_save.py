@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -14,7 +15,7 @@ from notebookviz.errors import ExportError
 from notebookviz.onnx_export import OnnxWarning, exporter, process
 from tests.onnx_export.models import Branches
 
-OPTIONS = ("opset", "input_names", "output_names", "dynamic_shapes", "dynamic_batch", "confirm", "compare")
+OPTIONS = ("opset", "input_names", "output_names", "dynamic_shapes", "dynamic_batch", "confirm", "compare", "functions")
 
 
 @pytest.fixture
@@ -45,7 +46,20 @@ def test_the_options_arrive(panel, tmp_path):
     assert [(item.name, item.shape) for item in session.get_inputs()] == [("a", [1, 4])]
     assert [item.name for item in session.get_outputs()] == ["b"]
     assert panel.save_onnx(tmp_path / "m.onnx").check.verdict == "agrees"
+    assert not onnx.load(saved.path).functions
     assert panel.status["job"]["message"].startswith(f"Saved {saved.path} (0.0 MB) by torch.export in ")
+
+
+def test_functions_from_python_and_from_the_page(in_process, monkeypatch, tmp_path):
+    monkeypatch.setattr(api.webbrowser, "open", lambda _: True)
+    panel = show(torch.nn.Sequential(torch.nn.Linear(4, 2)), torch.randn(1, 4))
+    saved = panel.save_onnx(tmp_path / "m.onnx", functions=True)
+    assert saved.check.verdict == "agrees"
+    assert [item.name for item in onnx.load(saved.path).functions] == ["0.Linear"]
+    panel._methods["export"]({"path": str(tmp_path / "page.onnx"), "functions": True})
+    panel._job.wait()
+    assert [item.name for item in onnx.load(tmp_path / "page.onnx").functions] == ["0.Linear"]
+    panel.close()
 
 
 def test_help_lists_the_options():
@@ -61,7 +75,7 @@ def test_an_unknown_option(panel, no_child, tmp_path):
         panel.save_onnx(tmp_path / "m.onnx", bogus=1)
     assert str(caught.value) == (
         "save_onnx() got bogus=; its options are opset=, input_names=, output_names=, dynamic_shapes=, "
-        "dynamic_batch=, confirm=, compare=. See help(panel.save_onnx)."
+        "dynamic_batch=, confirm=, compare=, functions=. See help(panel.save_onnx)."
     )
 
 
