@@ -26,6 +26,11 @@ export class Stage {
         this._page.append(frame);
     }
 
+    /** @param {HTMLElement} legend What the colours of the graph mean. */
+    set legend(legend) {
+        this.node.append(legend);
+    }
+
     /** @param {{id: number, name: string}[]} steps From the model to the selected node. */
     set path(steps) {
         this._path.replaceChildren(...steps.flatMap(({ id, name }, index) => {

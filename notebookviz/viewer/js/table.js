@@ -153,7 +153,8 @@ export class Table {
         }
         const { twin } = this._extra;
         this._widths.overlay = this._ruler.widest(this._recording, this._extra);
-        const [name, ...rest] = fitting(width - this._widths.overlay, this._frozen, this._longest, { ...this._widths, [twin]: Infinity });
+        const names = Math.max(0, Math.min(this._longest, 0.35 * width) - 90); // of the other columns some give way to the names
+        const [name, ...rest] = fitting(width - this._widths.overlay - names, this._frozen, this._longest, { ...this._widths, [twin]: Infinity });
         return [name, this._extra, ...rest];
     }
 

@@ -11,8 +11,9 @@ export class Toolbar {
      * @param {(kind: 'structure'|'onnx') => void} handlers.kind
      * @param {(tab: 'graph'|'table') => void} handlers.tab
      * @param {boolean} onnx Whether there is an ONNX view.
+     * @param {HTMLElement} colour What chooses the colours.
      */
-    constructor(handlers, onnx) {
+    constructor(handlers, onnx, colour) {
         this._handlers = handlers;
         this._tabs = choice('Side', [['graph', 'Graph', 'graph'], ['table', 'Table', 'table']], handlers.tab, 'tabs');
         this._kinds = choice('View', [['structure', 'Structure', 'structure'], ['onnx', 'ONNX', 'onnx']], handlers.kind, 'kinds');
@@ -24,7 +25,7 @@ export class Toolbar {
         this._count = element('span', { class: 'count', role: 'status' });
         this._previous = button({ icon: 'previous', label: 'Previous hit', class: 'tool', press: () => this._move(-1) });
         this._next = button({ icon: 'next', label: 'Next hit', class: 'tool', press: () => this._move(1) });
-        this.node = element('div', { class: 'bar toolbar' }, this._tabs.node, onnx ? this._kinds.node : null,
+        this.node = element('div', { class: 'bar toolbar' }, this._tabs.node, onnx ? this._kinds.node : null, colour,
             element('div', { class: 'find', role: 'search' }, this._field, this._count, this._previous, this._next));
         this._label('');
     }
