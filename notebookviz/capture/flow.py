@@ -40,6 +40,17 @@ def named(thing: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, tor
             yield from named(item, f"{name}.{key}" if name else str(key), depth + 1)
 
 
+def replaced(thing: Any, fresh: dict[int, torch.Tensor]) -> Any:  # noqa: ANN401
+    """The same nested lists, tuples and dictionaries with other tensors in place of those whose ``id`` is listed."""
+    if isinstance(thing, torch.Tensor):
+        return fresh.get(id(thing), thing)
+    if type(thing) in (list, tuple):
+        return type(thing)(replaced(item, fresh) for item in thing)
+    if type(thing) is dict:
+        return {key: replaced(item, fresh) for key, item in thing.items()}
+    return thing
+
+
 def dtype_text(dtype: torch.dtype) -> str:
     """``float32`` for ``torch.float32``."""
     text = _DTYPES.get(dtype)
@@ -55,6 +66,14 @@ def kind(tensor: torch.Tensor) -> TensorType:
     except Exception:  # noqa: BLE001 (nested and uninitialised tensors have no shape)
         shape = ()
     return TensorType(dtype_text(tensor.dtype), shape, str(tensor.device))
+
+
+def storage(tensor: torch.Tensor) -> int:
+    """Identity of a tensor's storage; tensors without one are their own."""
+    try:
+        return int(tensor.untyped_storage()._cdata)  # noqa: SLF001 (the storage's identity)
+    except Exception:  # noqa: BLE001 (sparse tensors have no storage)
+        return -id(tensor)
 
 
 def shape_text(shape: tuple[int, ...]) -> str:

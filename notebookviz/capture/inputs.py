@@ -1,61 +1,187 @@
-"""Inputs for a model that was given none: a short ladder of candidates, the likeliest first."""
+"""Inputs for a model that was given none: a short ladder of candidates, the likeliest first.
+
+They come from what the model itself offers: an example that it keeps, its configuration, sizes that its modules state,
+the names and type hints of ``forward``, its first layers.  What a failed pass tells is tried next.
+"""
 
 from __future__ import annotations
 
-import inspect
+import re
+import weakref
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from notebookviz.capture import flow, naming, transformer_inputs
+from notebookviz.capture import flow, layer_inputs, named_inputs, naming, signature
+from notebookviz.capture.lessons import Lessons
+from notebookviz.capture.named_inputs import Kit
+from notebookviz.capture.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-LADDER = 12
+    from notebookviz.capture.draft import Draft
+    from notebookviz.capture.signature import Call, Parameter
+
+LADDER = 16
 Candidate = tuple[tuple[Any, ...], dict[str, Any], str]
-Shape = tuple[int, ...]
 
-_TIMES = frozenset({"t", "timestep", "timesteps", "time", "step", "sigma", "noise_level"})
-_IDS = ("ids", "token", "index", "indices", "idx", "user", "item", "src", "tgt", "label", "word")
-_CONVOLUTIONS: dict[Any, int] = {
-    nn.Conv1d: 1,
-    nn.Conv2d: 2,
-    nn.Conv3d: 3,
-    nn.ConvTranspose1d: 1,
-    nn.ConvTranspose2d: 2,
-    nn.ConvTranspose3d: 3,
-}
-_SIDES: dict[int, tuple[tuple[int, ...], ...]] = {
-    1: ((1024,), (128,), (16000,)),
-    2: ((224, 224), (32, 32), (64, 64), (28, 28), (256, 256), (96, 96), (128, 128), (512, 512)),
-    3: ((16, 112, 112), (16, 64, 64), (32, 32, 32), (16, 16, 16)),
-}
+_LISTED = re.compile(r"(?i)\b(list|sequence|iterable)\[.*tensor")
+_PLAIN: dict[str, Any] = {"int": 1, "float": 1.0, "bool": False, "str": ""}
+_OWN = re.compile(r"ts?|time_?steps?|time|step|sigmas?|noise_level|offsets|edge_index|(.*_)?(lengths?|lens?|masks?)")
+"""Names of arguments that are never the main input."""
+_PICTURE = 3
+"""Numbers that tell the size of a picture: channels, height, width."""
+_REMEMBERED: dict[int, tuple[weakref.ref[Any], str, Call]] = {}
 
 
-def infer(model: nn.Module) -> Iterator[Candidate]:
-    """Yield candidate inputs, the likeliest first, at most ``LADDER`` of them.
+class Ladder:
+    """Candidate inputs of one model, at most ``LADDER`` of them.
 
     Args:
         model: Any model.
 
-    Yields:
-        Positional arguments, keyword arguments, and both as one line of text.
+    Example:
+        >>> [text for _, _, text in Ladder(nn.Linear(8, 2))][0]
+        '1×8 float32'
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = naming.unwrap(model)
+        self._kit = Kit(self._model, Settings(self._model), *placement(model))
+        self._lessons = Lessons(self._kit)
+        self._next: list[Call] = []
+        self._now: Call = ((), {})
+
+    def __iter__(self) -> Iterator[Candidate]:
+        """Yield positional arguments, keyword arguments, and both as one line of text."""
+        prepared = islice(self._calls(), 4 * LADDER)
+        seen: set[Any] = set()
+        while len(seen) < LADDER:
+            call = self._next.pop(0) if self._next else next(prepared, None)
+            if call is None:
+                return
+            text = flow.input_text(*call)
+            key = (text, *(int(item.sum()) for item in flow.tensors(call) if item.dtype is torch.int64))
+            if key not in seen:
+                seen.add(key)
+                self._now = call
+                yield *call, text
+
+    def learn(self, draft: Draft) -> None:
+        """Try next what the pass of the last candidate tells, where it failed."""
+        self._next[:0] = list(self._lessons.learn(draft, self._now))
+
+    def _calls(self) -> Iterator[Call]:
+        example = self._model.__dict__.get("example_input_array")
+        if isinstance(example, torch.Tensor):
+            yield (example,), {}
+        elif isinstance(example, tuple):
+            yield example, {}
+        elif isinstance(example, dict):
+            yield (), example
+        taken = signature.parameters(self._model)
+        yield from self._configured(taken)
+        required = [item for item in taken if item.required]
+        if not required and not taken and not signature.variadic(self._model):
+            yield (), {}
+            return
+        for tensor in self._tensors():
+            yield self._repeated(required, tensor)
+
+    def _configured(self, taken: list[Parameter]) -> Iterator[Call]:
+        """By the names of forward's arguments and the sizes in the model's configuration."""
+        if not self._kit.settings.configured:
+            return
+        names = {item.name: item.hint for item in taken}
+        main = getattr(self._model, "main_input_name", None)
+        wanted = [main] if isinstance(main, str) and main in names else []
+        wanted += [item.name for item in taken if item.required and item.name not in wanted]
+        if wanted and "decoder_input_ids" in names and self._kit.settings.flag("is_encoder_decoder"):
+            wanted.append("decoder_input_ids")
+        values = {name: named_inputs.options(name, self._kit, names[name]) for name in dict.fromkeys(wanted)}
+        if not values or not all(values.values()):
+            return
+        first = {name: found[0] for name, found in values.items()}
+        yield (), first
+        for name, found in values.items():
+            for other in found[1:]:
+                yield (), {**first, name: other}
+
+    def _tensors(self) -> Iterator[torch.Tensor]:
+        """Sizes that the model states, then sizes that suit the first layers that hold parameters."""
+        found = [layer for _, layer in islice(layer_inputs.layers(self._model), 4)] or [None]
+        kit = self._kit
+        whole = kit.settings.find("input_size")
+        if isinstance(whole, (list, tuple)) and len(whole) == _PICTURE:
+            yield kit.floats(1, *whole)
+        if isinstance(found[0], nn.Conv2d):
+            listed = any(_LISTED.search(item.hint) for item in signature.parameters(self._model)[:1])
+            height, width = named_inputs.picture_size(kit, *(("fixed_size", "min_size") if listed else ()))
+            yield kit.floats(1, int(found[0].in_channels), height, width)
+        for at, layer in enumerate(found):
+            for kind in islice(layer_inputs.shapes(layer), None if at == 0 else 2):
+                yield layer_inputs.empty(kind, kit.dtype, kit.device)
+
+    def _repeated(self, required: list[Parameter], tensor: torch.Tensor) -> Call:
+        """The same input for each argument that forward wants; others by their names and type hints."""
+        first = next((item for item in required if not _OWN.fullmatch(item.name.lower())), None)
+        values = {item.name: _shaped(item, tensor) if item is first else self._other(item, tensor) for item in required}
+        args = tuple(values[item.name] for item in required if item.positional)
+        if not required:
+            args = (tensor,)
+        return args, {item.name: values[item.name] for item in required if not item.positional}
+
+    def _other(self, item: Parameter, tensor: torch.Tensor) -> Any:  # noqa: ANN401
+        if item.hint in _PLAIN:
+            return _PLAIN[item.hint]
+        named = named_inputs.options(item.name, self._kit, item.hint)
+        if named and _OWN.fullmatch(item.name.lower()):
+            return named[0]
+        layer = self._layer_for(item.name)
+        if layer is not None:
+            kind = next(layer_inputs.shapes(layer))
+            return _shaped(item, layer_inputs.empty(kind, self._kit.dtype, self._kit.device))
+        if named and (self._embeds() or not isinstance(named[0], torch.Tensor) or named[0].is_floating_point()):
+            return named[0]
+        return _shaped(item, tensor.clone())
+
+    def _layer_for(self, name: str) -> nn.Module | None:
+        """The first layer inside a module that is called like the argument: ``text_encoder`` for ``text``."""
+        word = name.lower().rstrip("s")
+        if len(word) <= 2:  # noqa: PLR2004 (x and y say nothing)
+            return None
+        for path, layer in layer_inputs.layers(self._model):
+            if word in re.split(r"[._]", path.lower()):
+                return layer
+        return None
+
+    def _embeds(self) -> bool:
+        return any(isinstance(item, (nn.Embedding, nn.EmbeddingBag)) for _, item in naming.modules(self._model))
+
+
+def infer(model: nn.Module) -> Iterator[Candidate]:
+    """Yield candidate inputs, the likeliest first, without learning from any of them.
 
     Example:
         >>> next(infer(nn.Linear(8, 2)))[2]
         '1×8 float32'
     """
-    seen = set()
-    for args, kwargs in islice(_calls(naming.unwrap(model)), 4 * LADDER):
-        text = flow.input_text(args, kwargs)
-        if text not in seen:
-            seen.add(text)
-            yield args, kwargs, text
-        if len(seen) >= LADDER:
-            return
+    return iter(Ladder(model))
+
+
+def remember(model: nn.Module, text: str, call: Call) -> None:
+    """Keep the input that was inferred for a model, as long as the model lives."""
+    key = id(model)
+    _REMEMBERED[key] = (weakref.ref(model, lambda _: _REMEMBERED.pop(key, None)), text, call)
+
+
+def inferred(model: nn.Module, text: str) -> Call | None:
+    """The input that was inferred for a model and is shown as ``text``."""
+    reference, known, call = _REMEMBERED.get(id(model), (None, "", ((), {})))
+    return call if reference is not None and reference() is model and known == text else None
 
 
 def placement(model: nn.Module) -> tuple[torch.device, torch.dtype]:
@@ -70,162 +196,9 @@ def placement(model: nn.Module) -> tuple[torch.device, torch.dtype]:
 
 def wants_indices(model: nn.Module) -> bool:
     """Whether the first layer that holds parameters is an embedding."""
-    first = _first_layer(model)
-    return isinstance(first, (nn.Embedding, nn.EmbeddingBag))
+    return isinstance(layer_inputs.first_layer(model), (nn.Embedding, nn.EmbeddingBag))
 
 
-def _calls(model: nn.Module) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
-    device, dtype = placement(model)
-    example = model.__dict__.get("example_input_array")
-    if isinstance(example, torch.Tensor):
-        yield (example,), {}
-    elif isinstance(example, tuple):
-        yield example, {}
-    elif isinstance(example, dict):
-        yield (), example
-    yield from (((), named) for named in transformer_inputs.calls(model, device, dtype))
-    required, by_name = _required(model), _required_by_name(model)
-    for shape in _published(model):
-        yield _repeated(model, required, by_name, torch.zeros(shape, dtype=dtype, device=device))
-    if _module_of(model).startswith("torchvision.models.detection"):
-        yield ([torch.zeros(3, 800, 800, dtype=dtype, device=device)],), {}
-        return
-    if not required and not by_name and not _variadic(model):
-        yield (), {}
-        return
-    for tensor in _generic(model, device, dtype):
-        yield _repeated(model, required, by_name, tensor)
-
-
-def _published(model: nn.Module) -> Iterator[Shape]:
-    """Sizes that the model or its library states."""
-    for name in ("pretrained_cfg", "default_cfg"):
-        settings = model.__dict__.get(name)
-        size = settings.get("input_size") if isinstance(settings, dict) else None
-        if isinstance(size, (tuple, list)) and size and all(isinstance(item, int) for item in size):
-            yield (1, *size)
-    home = _module_of(model)
-    if not home.startswith("torchvision.models.") or home.startswith("torchvision.models.detection"):
-        return
-    if home.startswith("torchvision.models.video"):
-        yield from ((1, 3, 16, 224, 224), (1, 3, 16, 112, 112))
-    elif home.startswith("torchvision.models.optical_flow"):
-        yield from ((1, 3, 512, 512), (1, 3, 128, 128))
-    elif home.startswith("torchvision.models.segmentation"):
-        yield (1, 3, 520, 520)
-    elif type(model).__name__.endswith("Inception3"):
-        yield (1, 3, 299, 299)
-    size = model.__dict__.get("image_size", 224)
-    if isinstance(size, int) and not home.startswith(("torchvision.models.video", "torchvision.models.optical_flow")):
-        yield (1, 3, size, size)
-
-
-def _generic(model: nn.Module, device: torch.device, dtype: torch.dtype) -> Iterator[torch.Tensor]:
-    """Sizes that suit the first layer that holds parameters."""
-    for shape, indices in _shapes(_first_layer(model)):
-        yield torch.zeros(shape, dtype=torch.int64 if indices else dtype, device=device)
-    for layer in islice(_layers(model), 1, 4):
-        for shape, indices in islice(_shapes(layer), 2):
-            yield torch.zeros(shape, dtype=torch.int64 if indices else dtype, device=device)
-
-
-def _shapes(layer: Any) -> Iterator[tuple[Shape, bool]]:  # noqa: ANN401, C901, PLR0912 (one branch for each layer)
-    for kind, dimensions in _CONVOLUTIONS.items():
-        if isinstance(layer, kind):
-            channels = int(layer.in_channels)
-            sides: Iterable[tuple[int, ...]] = _SIDES[dimensions]
-            if dimensions == 2 and channels == 1:  # noqa: PLR2004
-                sides = ((28, 28), *_SIDES[2])
-            yield from (((1, channels, *side), False) for side in sides)
-            return
-    if isinstance(layer, (nn.Embedding, nn.EmbeddingBag)):
-        yield from (((1, 16), True), ((1, 64), True), ((1,), True), ((16, 1), True))
-    elif isinstance(layer, nn.Linear):
-        width = int(layer.in_features)
-        yield from (((1, width), False), ((1, 16, width), False))
-        side = int(width**0.5)
-        if side * side == width:
-            yield (1, 1, side, side), False
-        side = int((width / 3) ** 0.5)
-        if 3 * side * side == width:
-            yield (1, 3, side, side), False
-    elif isinstance(layer, nn.RNNBase):
-        yield from (((1, 16, int(layer.input_size)), False), ((16, 1, int(layer.input_size)), False))
-    elif isinstance(layer, (nn.RNNCellBase, nn.Bilinear)):
-        yield (1, _width(layer)), False
-    elif isinstance(layer, nn.MultiheadAttention):
-        yield (1, 16, int(layer.embed_dim)), False
-    elif isinstance(layer, (nn.LayerNorm, nn.RMSNorm)):
-        yield from (((1, *layer.normalized_shape), False), ((1, 16, *layer.normalized_shape), False))
-    elif isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.InstanceNorm2d)):
-        width = int(layer.num_features)
-        yield from (((2, width), False), ((1, width, 32, 32), False), ((1, width, 64), False))
-    elif isinstance(layer, nn.GroupNorm):
-        yield (1, int(layer.num_channels), 32, 32), False
-    elif layer is None:
-        yield from (((1, 3, 224, 224), False), ((1, 16), False))
-
-
-def _width(layer: Any) -> int:  # noqa: ANN401
-    return int(layer.in1_features if isinstance(layer, nn.Bilinear) else layer.input_size)
-
-
-def _layers(model: nn.Module) -> Iterator[nn.Module]:
-    """Layers that hold parameters and whose class says what goes in, in the order of registration."""
-    inside: tuple[str, ...] = ()
-    for path, module in naming.modules(model):
-        if inside and path.startswith(inside):
-            continue
-        if isinstance(module, (nn.MultiheadAttention, nn.RNNBase)):
-            inside = (*inside, path + ".")
-        if next(_shapes(module), None) is not None:
-            yield module
-
-
-def _first_layer(model: nn.Module) -> nn.Module | None:
-    return next(_layers(model), None)
-
-
-def _parameters(model: nn.Module) -> list[inspect.Parameter]:
-    try:
-        return list(inspect.signature(model.forward).parameters.values())
-    except (TypeError, ValueError):
-        return [inspect.Parameter("input", inspect.Parameter.POSITIONAL_ONLY)]
-
-
-def _required(model: nn.Module) -> list[str]:
-    """Names of forward's positional arguments that have no default."""
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [item.name for item in _parameters(model) if item.default is item.empty and item.kind in kinds]
-
-
-def _required_by_name(model: nn.Module) -> list[str]:
-    """Names of forward's keyword-only arguments that have no default."""
-    return [item.name for item in _parameters(model) if item.default is item.empty and item.kind is item.KEYWORD_ONLY]
-
-
-def _variadic(model: nn.Module) -> bool:
-    return any(item.kind is item.VAR_POSITIONAL for item in _parameters(model))
-
-
-def _repeated(
-    model: nn.Module, required: list[str], by_name: list[str], tensor: torch.Tensor
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The same input for each argument that forward wants; times and indices by their names."""
-    embeds = wants_indices(model) or any(isinstance(item, nn.Embedding) for _, item in naming.modules(model))
-    args: list[Any] = [tensor] if required or not by_name else []
-    args.extend(_other(name, tensor, embeds=embeds) for name in required[1:])
-    return tuple(args), {name: _other(name, tensor, embeds=embeds) for name in by_name}
-
-
-def _other(name: str, tensor: torch.Tensor, *, embeds: bool) -> torch.Tensor:
-    plain = name.lower()
-    if plain in _TIMES:
-        return torch.zeros(tensor.shape[:1], dtype=torch.int64, device=tensor.device)
-    if embeds and tensor.dtype.is_floating_point and any(part in plain for part in _IDS):
-        return torch.zeros((1, 16), dtype=torch.int64, device=tensor.device)
-    return tensor.clone()
-
-
-def _module_of(model: nn.Module) -> str:
-    return str(type(model).__module__)
+def _shaped(item: Parameter, tensor: torch.Tensor) -> Any:  # noqa: ANN401
+    """In a list of single pictures where the type hint says so."""
+    return [tensor[0]] if _LISTED.search(item.hint) and tensor.dim() > 1 else tensor
