@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from notebookviz.api import open_file, show, summary
+    from notebookviz.finetune.freezing import freeze, train_only, unfreeze
+    from notebookviz.finetune.head import replace_head
+    from notebookviz.finetune.tuning import fine_tune
     from notebookviz.panel import Panel
 
 __all__ = [
@@ -33,16 +36,26 @@ __all__ = [
     "NotebookvizError",
     "Panel",
     "ViewerError",
+    "fine_tune",
+    "freeze",
     "open_file",
+    "replace_head",
     "show",
     "summary",
+    "train_only",
+    "unfreeze",
 ]
 
 _LAZY: Final = {
     "Panel": "notebookviz.panel",
+    "fine_tune": "notebookviz.finetune.tuning",
+    "freeze": "notebookviz.finetune.freezing",
     "open_file": "notebookviz.api",
+    "replace_head": "notebookviz.finetune.head",
     "show": "notebookviz.api",
     "summary": "notebookviz.api",
+    "train_only": "notebookviz.finetune.freezing",
+    "unfreeze": "notebookviz.finetune.freezing",
 }
 
 

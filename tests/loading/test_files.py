@@ -9,9 +9,9 @@ import zipfile
 
 import pytest
 
-from notebookviz.loading import files as loading
 from notebookviz.errors import LoadingError
 from notebookviz.loading import ModelFile, read_model_file
+from notebookviz.loading import files as loading
 
 
 @pytest.fixture

@@ -1,0 +1,187 @@
+"""A training's checkpoints: what goes into them, and how a training goes on from one."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from notebookviz.errors import InputError, NotebookvizError
+from notebookviz.finetune import checkpoint
+from notebookviz.finetune.checkpoint import Checkpoint, CheckpointWarning
+from notebookviz.finetune.events import Epoch
+from notebookviz.finetune.labels import class_names
+from notebookviz.finetune.result import Best
+from notebookviz.finetune.rng import RandomState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from notebookviz.finetune.checks import Prospect
+    from notebookviz.finetune.trainer import Trainer
+
+_COUNTS: Final = ("epoch", "batches", "step", "loss_sum", "samples", "epoch_seconds", "seconds")
+
+
+class Keeper:
+    """Writes the checkpoints ``last`` and ``best`` into a folder, and reads ``last`` back.
+
+    Args:
+        folder: Where; None keeps nothing.
+        prospect: What is known of the training.
+        labels: Names of the classes.
+        transform: The preprocessing.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        prospect: Prospect,
+        *,
+        labels: Sequence[str] | None,
+        transform: Any,  # noqa: ANN401 - any preprocessing
+    ) -> None:
+        self._folder = folder.expanduser() if folder is not None else None
+        self._prospect = prospect
+        self._labels = labels
+        self._transform = transform
+
+    def start(self, trainer: Trainer, *, resume: bool) -> None:
+        """Go on from the last checkpoint, where that is asked for and there is one.
+
+        Raises:
+            InputError: The folder has a checkpoint and nobody asked to go on, or it is of another training.
+        """
+        if self._folder is None:
+            if resume:
+                raise InputError("resume=True wants the folder of the training.", hint="Pass folder=….")
+            return
+        there = checkpoint.exists(self._folder / "last")
+        if there and not resume:
+            raise InputError(
+                f"{str(self._folder)!r} holds a training already.",
+                where=str(self._folder),
+                hint="Pass resume=True to go on with it, or another folder.",
+            )
+        if there:
+            _resume(trainer, Checkpoint.read(self._folder / "last"))
+
+    def save(self, trainer: Trainer, which: str) -> Path | None:
+        """Write a checkpoint; a failure is a warning, because the training is worth more than its copy."""
+        if self._folder is None:
+            return None
+        path = self._folder / which
+        if trainer.accelerator.is_main_process:
+            try:
+                self._content(trainer, whole=which == "last").save(path)
+            except NotebookvizError as error:
+                warnings.warn(str(error), CheckpointWarning, stacklevel=2)
+        return path if checkpoint.exists(path) else None
+
+    def _content(self, trainer: Trainer, *, whole: bool) -> Checkpoint:
+        model, ties, extra = checkpoint.model_tensors(trainer.model)
+        now = trainer.progress
+        best = None if now.best is None else {"epoch": now.best.epoch, "name": now.best.name, "value": now.best.value}
+        labels = self._labels or class_names(self._prospect.train_loader)
+        state: dict[str, Any] = {
+            **{name: getattr(now, name) for name in _COUNTS},
+            "records": [asdict(record) for record in now.records],
+            "best": best,
+            "task": self._prospect.task.kind,
+            "heads": list(self._prospect.heads),
+            "labels": None if labels is None else list(labels),
+            "ties": ties,
+            "extra": extra,
+        }
+        if not whole:
+            return Checkpoint(model, {}, state)
+        optimizer, plain = checkpoint.optimizer_state(trainer.optimizer.state_dict())
+        random = RandomState.now()
+        scaler = trainer.accelerator.scaler
+        state |= {
+            "seed": trainer.plan.seed,
+            "steps_per_epoch": trainer.steps_per_epoch,
+            "optimizer": plain,
+            "scheduler": None if trainer.scheduler is None else trainer.scheduler.state_dict(),
+            "scaler": None if scaler is None else scaler.state_dict(),
+            "random": {"python": random.python, "numpy": None if random.numpy is None else _plain(random.numpy)},
+        }
+        tensors = {f"optimizer.{name}": value for name, value in optimizer.items()}
+        tensors["random.cpu"] = random.cpu
+        tensors |= {f"random.device.{at}": value for at, value in enumerate(random.devices)}
+        tensors |= _flat("meter", trainer.meter.state())
+        return Checkpoint(model, tensors, state)
+
+
+def load_model(model: torch.nn.Module, kept: Checkpoint) -> None:
+    """Give a model the weights of a checkpoint.
+
+    Raises:
+        InputError: They don't fit.
+    """
+    tensors = dict(kept.model)
+    tensors |= {name: kept.model[other] for name, other in kept.state.get("ties", {}).items()}
+    try:
+        model.load_state_dict({**tensors, **kept.state.get("extra", {})})
+    except RuntimeError as error:
+        first = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"The checkpoint is of another model: {first}", hint="Build the model as it was trained."
+        ) from error
+
+
+def _resume(trainer: Trainer, kept: Checkpoint) -> None:
+    state, now = kept.state, trainer.progress
+    for name, value in (("seed", trainer.plan.seed), ("steps_per_epoch", trainer.steps_per_epoch)):
+        if state[name] != value:
+            raise InputError(
+                f"The checkpoint was made with {name} {state[name]}, now it is {value}.",
+                hint="Pass the same loader, accumulate and seed to go on, or another folder to start anew.",
+            )
+    load_model(trainer.model, kept)
+    parts: dict[str, dict[str, Tensor]] = {"optimizer": {}, "random": {}, "meter": {}}
+    for name, tensor in kept.training.items():
+        part, _, rest = name.partition(".")
+        parts[part][rest] = tensor
+    checkpoint.load_optimizer(trainer.optimizer, parts["optimizer"], state["optimizer"])
+    if trainer.scheduler is not None and state["scheduler"] is not None:
+        trainer.scheduler.load_state_dict(state["scheduler"])
+    if trainer.accelerator.scaler is not None and state["scaler"] is not None:
+        trainer.accelerator.scaler.load_state_dict(state["scaler"])
+    for name in _COUNTS:
+        setattr(now, name, state[name])
+    now.records = [Epoch(**record) for record in state["records"]]
+    now.best = None if state["best"] is None else Best(**state["best"])
+    trainer.meter.load(_deep(parts["meter"]))
+    python, numpy = state["random"]["python"], state["random"]["numpy"]
+    devices = tuple(parts["random"][f"device.{at}"] for at in range(len(parts["random"]) - 1))
+    trainer.resumed = RandomState(
+        parts["random"]["cpu"],
+        devices,
+        (python[0], tuple(python[1]), python[2]),
+        None if numpy is None else tuple(numpy),
+    )
+
+
+def _plain(state: Any) -> list[Any]:  # noqa: ANN401 - numpy's own tuple
+    return [item.tolist() if hasattr(item, "tolist") else item for item in state]
+
+
+def _flat(prefix: str, state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Tensors, and lists of tensors, by names."""
+    found: dict[str, Tensor] = {}
+    for name, value in state.items():
+        if isinstance(value, torch.Tensor):
+            found[f"{prefix}.{name}"] = value
+        elif value:
+            found[f"{prefix}.{name}[]"] = torch.cat([item.reshape(-1, *item.shape[1:]) for item in value])
+    return found
+
+
+def _deep(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    return {name.removesuffix("[]"): [value] if name.endswith("[]") else value for name, value in tensors.items()}

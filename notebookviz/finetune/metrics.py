@@ -1,0 +1,164 @@
+"""Metrics of an epoch, by torchmetrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from notebookviz.errors import InputError, MissingExtraError
+from notebookviz.finetune.tasks import fold, scores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import Tensor
+
+    from notebookviz.finetune.tasks import Kind
+
+BATCHES: Final = 32
+BYTES: Final = 4 << 20
+
+
+class Meter:
+    """Collects the metrics of one epoch.
+
+    Batches are kept for a moment and counted together, because a metric costs as much as a small network's step.
+
+    Args:
+        metrics: torchmetrics by name.
+        kind: What the targets are: multi-label scores become probabilities first.
+    """
+
+    def __init__(self, metrics: Mapping[str, Any], kind: Kind | None) -> None:
+        self._metrics = dict(metrics)
+        self._kind = kind
+        self._waiting: list[tuple[Tensor, Tensor]] = []
+        self._bytes = 0
+
+    def add(self, outputs: Any, targets: Tensor) -> None:  # noqa: ANN401 - whatever the model returns
+        """Take one batch."""
+        if not self._metrics:
+            return
+        found = fold(scores(outputs).detach(), targets)
+        if self._waiting and found.shape[1:] != self._waiting[0][0].shape[1:]:
+            self._count()  # sequences of another length
+        self._waiting.append((found, targets))
+        self._bytes += found.nbytes
+        if len(self._waiting) >= BATCHES or self._bytes > BYTES:
+            self._count()
+
+    def values(self) -> dict[str, float]:
+        """The values so far."""
+        self._count()
+        return {name: float(metric.compute()) for name, metric in self._metrics.items()}
+
+    def reset(self) -> None:
+        """Forget what was counted."""
+        self._waiting.clear()
+        self._bytes = 0
+        for metric in self._metrics.values():
+            metric.reset()
+
+    def state(self) -> dict[str, Any]:
+        """What has been counted, as tensors (and lists of them) by name."""
+        self._count()
+        return {
+            f"{name}.{part}": value
+            for name, metric in self._metrics.items()
+            for part, value in metric.metric_state.items()
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from :meth:`state`."""
+        for name, metric in self._metrics.items():
+            for part in metric.metric_state:
+                if f"{name}.{part}" in state:
+                    setattr(metric, part, state[f"{name}.{part}"])
+            metric._update_count = 1  # noqa: SLF001 - else compute() warns that nothing was counted
+
+    def _count(self) -> None:
+        if not self._waiting:
+            return
+        found = torch.cat([item for item, _ in self._waiting])
+        targets = torch.cat([item for _, item in self._waiting])
+        self._waiting.clear()
+        self._bytes = 0
+        if self._kind == "multi-label":
+            found, targets = found.sigmoid(), targets.reshape(found.shape).long()
+        elif self._kind == "regression":
+            found, targets = found.reshape(-1), targets.reshape(-1)
+        for metric in self._metrics.values():
+            metric.update(found.float(), targets)
+
+
+def default_metrics(kind: Kind | None, classes: int) -> dict[str, Any]:
+    """The metrics of a task: accuracy and F1, or mean absolute error and R².
+
+    Raises:
+        MissingExtraError: torchmetrics is not installed.
+    """
+    if kind is None or kind == "own loss":
+        return {}
+    try:
+        from torchmetrics import classification, regression
+    except ImportError as error:
+        raise MissingExtraError("torchmetrics", extra="train") from error
+    if kind == "single-label":
+        options: dict[str, Any] = {"num_classes": classes, "validate_args": False, "ignore_index": -100}
+        return {
+            "accuracy": classification.MulticlassAccuracy(average="micro", **options),
+            "f1": classification.MulticlassF1Score(average="macro", **options),
+        }
+    if kind == "multi-label":
+        options = {"num_labels": classes, "validate_args": False}
+        return {
+            "accuracy": classification.MultilabelAccuracy(**options),
+            "f1": classification.MultilabelF1Score(**options),
+        }
+    return {"mae": regression.MeanAbsoluteError(), "r2": regression.R2Score()}
+
+
+def named_metrics(metrics: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the user passed
+    """The user's metrics by name: torchmetrics, or functions of (scores, targets).
+
+    Raises:
+        InputError: It is none of these.
+    """
+    from torchmetrics import Metric, MetricCollection
+
+    if isinstance(metrics, MetricCollection):
+        return dict(metrics.items())
+    if isinstance(metrics, Metric):
+        return {type(metrics).__name__.lower(): metrics}
+    if isinstance(metrics, dict):
+        return {
+            str(name): metric if isinstance(metric, Metric) else _mean_of(metric) for name, metric in metrics.items()
+        }
+    raise InputError(
+        f"metrics is {type(metrics).__name__}; wanted is a torchmetrics metric, a MetricCollection, or a dictionary.",
+        hint="For example metrics={'accuracy': MulticlassAccuracy(10)}.",
+    )
+
+
+def _mean_of(function: Callable[[Tensor, Tensor], Any]) -> Any:  # noqa: ANN401 - a torchmetrics Metric
+    """A function of (scores, targets) as a metric: its mean over samples."""
+    from torchmetrics import MeanMetric
+
+    class Mean(MeanMetric):
+        def update(self, found: Tensor, targets: Tensor) -> None:  # type: ignore[override]
+            super().update(float(function(found, targets)), weight=len(found))
+
+    return Mean()
+
+
+def lower_is_better(name: str, metrics: Mapping[str, Any]) -> bool:
+    """Whether a value gets better as it falls.
+
+    Example:
+        >>> lower_is_better("val_loss", {}), lower_is_better("val_accuracy", {})
+        (True, False)
+    """
+    plain = name.removeprefix("val_").removeprefix("train_")
+    told = getattr(metrics.get(plain), "higher_is_better", None)
+    return plain.endswith(("loss", "error")) if told is None else not told

@@ -1,0 +1,405 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Sized
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from notebookviz.errors import InputError
+from notebookviz.finetune import nonfinite
+from notebookviz.finetune.events import Epoch, Step
+from notebookviz.finetune.memory import peak_memory
+from notebookviz.finetune.metrics import Meter, lower_is_better
+from notebookviz.finetune.modes import Modes
+from notebookviz.finetune.result import Best, Training
+from notebookviz.finetune.rng import Order, RandomState, mixed, seed_all, undisturbed
+from notebookviz.finetune.stopping import Stop
+from notebookviz.finetune.tasks import Batch, Task, size_of, split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from torch import nn
+
+    from notebookviz.finetune.events import Callback
+
+
+@dataclass(slots=True)
+class Plan:
+    """All that a training is told before it starts.
+
+    Attributes:
+        epochs: How many passes over the data.
+        accumulate: Batches for each step of the optimiser.
+        clip: Largest norm of the gradients; None leaves them.
+        patience: Epochs without a better value after which it ends; None for never.
+        monitor: Name of the value that tells which epoch is best.
+        seed: Of the order of the data, and of all that is random.
+        save_every: Steps between checkpoints within an epoch; None for none.
+        step_per_epoch: Whether the schedule goes on once an epoch rather than once a step.
+    """
+
+    epochs: int
+    accumulate: int = 1
+    clip: float | None = None
+    patience: int | None = None
+    monitor: str = "train_loss"
+    seed: int = 0
+    save_every: int | None = None
+    step_per_epoch: bool = False
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a training stands; a checkpoint holds all of it."""
+
+    epoch: int = 0
+    batches: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    samples: int = 0
+    epoch_seconds: float = 0.0
+    seconds: float = 0.0
+    records: list[Epoch] = field(default_factory=list)
+    best: Best | None = None
+
+
+class NotFiniteError(Exception):
+    """The loss is NaN or infinite (the trainer's own signal)."""
+
+
+class Trainer:
+    """Runs the loop on what accelerate has prepared.
+
+    ``scheduler`` and ``progress`` may be set before :meth:`run`.
+
+    Args:
+        model: The user's model.
+        accelerator: accelerate's own.
+        loaders: The training loader and the validation loader.
+        task: How a batch is learned from.
+        optimizer: The optimiser.
+        metrics: torchmetrics by name.
+        plan: The numbers.
+        callbacks: Who is told.
+        stop: Set by whoever wants it to end after the step.
+        lock: Held during each step.
+        keep: Writes a checkpoint: called with the trainer and ``"best"`` or ``"last"``.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts that fine_tune joins
+        self,
+        model: nn.Module,
+        *,
+        accelerator: Any,  # noqa: ANN401 - accelerate's Accelerator
+        loaders: tuple[Iterable[Any], Iterable[Any] | None],
+        task: Task,
+        optimizer: Any,  # noqa: ANN401 - torch's or accelerate's
+        metrics: Mapping[str, Any],
+        plan: Plan,
+        callbacks: Sequence[Callback] = (),
+        stop: threading.Event | None = None,
+        lock: threading.RLock | None = None,
+        keep: Callable[[Trainer, str], Path | None] = lambda *_: None,
+    ) -> None:
+        self.model = model
+        self.accelerator = accelerator
+        self.loader, self.val_loader = loaders
+        self.task = task
+        self.optimizer = optimizer
+        self.scheduler: Any = None
+        self.metrics = metrics
+        self.meter = Meter(metrics, task.judged)
+        self.plan = plan
+        self.progress = Progress()
+        self.resumed: RandomState | None = None
+        self._callbacks = callbacks
+        self._stop = Stop(stop)
+        self._lock = lock or threading.RLock()
+        self._keep = keep
+        self._runner = model
+        self._learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self._guard = nonfinite.Guard(model)
+
+    @property
+    def steps_per_epoch(self) -> int | None:
+        """Steps of the optimiser in an epoch; None where the loader has no length."""
+        if not isinstance(self.loader, Sized):
+            return None
+        return math.ceil(len(self.loader) / self.plan.accumulate)
+
+    def run(self) -> Training:
+        """Train until the end, a stop, an interrupt or a loss that is not finite; whatever happens, tidy up."""
+        modes = Modes(self.model)
+        attributes = dict(vars(self.model))
+        order = Order(self.loader, self.plan.seed)
+        last: Path | None = None
+        with undisturbed(), self._stop:
+            try:
+                self._prepare()
+                stopped, finished = self._epochs(modes, order)
+                last = self._keep(self, "last")
+            finally:
+                modes.restore()
+                order.release()
+                _put_back(self.model, attributes)
+                self._forget_gradients()
+        now = self.progress
+        training = Training(tuple(now.records), stopped, finished, now.step, now.best, last, self.task.kind)
+        for callback in self._callbacks:
+            callback.on_end(training)
+        return training
+
+    def _prepare(self) -> None:
+        self._runner = self.accelerator.prepare_model(self.model)
+        self._forget_gradients()
+        if self.accelerator.num_processes > 1:
+            self.loader = self._divided(self.loader, even=True)
+            self.val_loader = self.val_loader and self._divided(self.val_loader, even=False)
+        for metric in self.metrics.values():
+            metric.to(self.accelerator.device)
+
+    def _divided(self, loader: Any, *, even: bool) -> Any:  # noqa: ANN401 - a DataLoader
+        """Each process gets a part of each batch, so that a batch is as large as the user said."""
+        from accelerate.data_loader import prepare_data_loader
+
+        return prepare_data_loader(
+            loader,
+            num_processes=self.accelerator.num_processes,
+            process_index=self.accelerator.process_index,
+            split_batches=True,
+            even_batches=even,
+            rng_types=["generator"],
+        )
+
+    def _forget_gradients(self) -> None:
+        for parameter in self._learning:
+            parameter.grad = None
+
+    def _epochs(self, modes: Modes, order: Order) -> tuple[str, bool]:
+        now = self.progress
+        while now.epoch < self.plan.epochs:
+            try:
+                modes.train()
+                whole = self._train(order)
+                modes.eval()
+                whole = whole and self._close_epoch()
+            except NotFiniteError as error:
+                return str(error), False
+            if not whole:
+                return f"Stopped after step {now.step:,}, in epoch {now.epoch + 1} of {self.plan.epochs}.", False
+            best = now.best
+            if self.plan.patience is not None and best and now.epoch - best.epoch >= self.plan.patience:
+                said = f"{best.name} has not improved for {self.plan.patience} epochs"
+                return f"{said}: it was {best.value:.4g} in epoch {best.epoch}.", True
+        return f"All {self.plan.epochs} epochs are done.", True
+
+    def _train(self, order: Order) -> bool:
+        """One pass over the training data from where it stands; False when it was asked to stop."""
+        now = self.progress
+        order.start(now.epoch + 1)
+        batches = iter(self.loader)
+        for _ in range(now.batches):
+            next(batches)
+        if self.resumed is not None and now.batches:
+            self.resumed.restore()
+        elif self.accelerator.num_processes > 1:
+            seed_all(mixed(self.plan.seed, now.epoch + 1, self.accelerator.process_index))
+        self.resumed = None
+        began = time.perf_counter()
+        for window in _windows(batches, self.plan.accumulate):
+            loss, lr, samples, norm = self._step(window)
+            now.step += 1
+            now.batches += len(window)
+            now.loss_sum += loss * samples
+            now.samples += samples
+            seconds = time.perf_counter() - began
+            began += seconds
+            now.epoch_seconds += seconds
+            now.seconds += seconds
+            step = Step(now.step, self._steps(), now.epoch + 1, loss, lr, samples, now.seconds, norm)
+            for callback in self._callbacks:
+                callback.on_step(step)
+            if self.plan.save_every and now.step % self.plan.save_every == 0:
+                self._keep(self, "last")
+            if self._stop.asked:
+                return False
+        return True
+
+    def _steps(self) -> int | None:
+        per_epoch = self.steps_per_epoch
+        return None if per_epoch is None else per_epoch * self.plan.epochs
+
+    def _step(self, window: list[Any]) -> tuple[float, float, int, float | None]:
+        """One step of the optimiser: its loss, learning rate, samples, and the norm of clipped gradients."""
+        lr = self.optimizer.param_groups[-1]["lr"]
+        norm = None
+        with self._lock:
+            self._guard.remember()
+            loss, samples = self._gradients(window)
+            if self.plan.clip is not None:
+                norm = float(self.accelerator.clip_grad_norm_(self._learning, self.plan.clip))
+            self.optimizer.step()
+            if self.scheduler is not None and not self.plan.step_per_epoch:
+                self.scheduler.step()
+            self.optimizer.zero_grad()
+        return loss, lr, samples, norm
+
+    def _gradients(self, window: list[Any]) -> tuple[float, int]:
+        """Forward and backward of each batch of a step; the loss over all of its samples, and their number."""
+        sizes = [size_of(batch) for batch in window]
+        mean, seen = 0.0, 0
+        for at, batch in enumerate(window):
+            whole = at == len(window) - 1
+            part = self._part(batch)
+            with nullcontext() if whole else self.accelerator.no_sync(self._runner):
+                outputs = self._runner(*part.args, **part.kwargs)
+                loss = self.task.losses(outputs, part.targets)
+                value, samples = self._everywhere(float(loss.detach()), sizes[at])
+                if not math.isfinite(value):
+                    self._explain(part, value)
+                share = sizes[at] / sum(sizes)
+                self.accelerator.backward(loss if share == 1 else loss * share)
+            self.meter.add(outputs, part.targets)
+            mean += value * share
+            seen += samples
+        return mean, seen
+
+    def _part(self, batch: Any) -> Batch:  # noqa: ANN401 - whatever the loader yields
+        from accelerate.utils import send_to_device
+
+        device = self.accelerator.device
+        return split(
+            batch if device.type == "cpu" else send_to_device(batch, device), keep_labels=self.task.loss is None
+        )
+
+    def _everywhere(self, loss: float, samples: int) -> tuple[float, int]:
+        """The mean over all processes: they must agree on a loss that is not finite, and on a stop."""
+        if self.accelerator.num_processes == 1:
+            return loss, samples
+        sums = torch.tensor(
+            [loss * samples, samples, self._stop.asked], device=self.accelerator.device, dtype=torch.float64
+        )
+        total, count, stops = self.accelerator.reduce(sums, "sum").tolist()
+        if stops:
+            self._stop.ask()
+        return total / count, int(count)
+
+    def _explain(self, part: Batch, value: float) -> None:
+        """Say where the first value came from that is not finite; the model is as it was before the step."""
+        where = self._guard.explain(part)
+        self._forget_gradients()
+        word = "NaN" if math.isnan(value) else "infinite"
+        now = self.progress
+        raise NotFiniteError(
+            f"The loss became {word} at step {now.step + 1:,}, in epoch {now.epoch + 1}: {where} "
+            "The weights are those of the step before."
+        )
+
+    def _close_epoch(self) -> bool:
+        """Validate, record, keep; False when it was asked to stop meanwhile."""
+        now = self.progress
+        began = time.perf_counter()
+        metrics = {f"train_{name}": value for name, value in self.meter.values().items()}
+        val_loss = None
+        if self.val_loader is not None:
+            state = self.meter.state()
+            self.meter.reset()
+            val_loss = self._validate(self.val_loader)
+            if val_loss is None:
+                self.meter.load(state)
+                return False
+            metrics |= {f"val_{name}": value for name, value in self.meter.values().items()}
+        self.meter.reset()
+        now.epoch += 1
+        train_loss = now.loss_sum / max(now.samples, 1)
+        self._step_schedule(train_loss if val_loss is None else val_loss)
+        spent = time.perf_counter() - began
+        now.seconds += spent
+        record = Epoch(
+            epoch=now.epoch,
+            epochs=self.plan.epochs,
+            step=now.step,
+            train_loss=train_loss,
+            val_loss=val_loss,
+            metrics=metrics,
+            lr=self.optimizer.param_groups[-1]["lr"],
+            seconds=now.epoch_seconds + spent,
+            samples_per_second=now.samples / max(now.epoch_seconds, 1e-9),
+            memory=peak_memory(self.accelerator.device),
+        )
+        now.records.append(record)
+        now.batches, now.loss_sum, now.samples, now.epoch_seconds = 0, 0.0, 0, 0.0
+        self._judge(record)
+        if now.epoch < self.plan.epochs:
+            self._keep(self, "last")
+        for callback in self._callbacks:
+            callback.on_epoch(record)
+        return not (self._stop.asked and now.epoch < self.plan.epochs)
+
+    def _validate(self, loader: Iterable[Any]) -> float | None:
+        """The loss over the validation data; None when it was asked to stop."""
+        total, count = 0.0, 0
+        with undisturbed(), torch.no_grad():
+            seed_all(mixed(self.plan.seed, self.progress.epoch, -1))
+            for batch in loader:
+                part = self._part(batch)
+                with self._lock:
+                    outputs = self.model(*part.args, **part.kwargs)
+                    loss = float(self.task.losses(outputs, part.targets))
+                    self.meter.add(outputs, part.targets)
+                total += loss * part.size
+                count += part.size
+                if self._stop.asked and self.accelerator.num_processes == 1:
+                    return None
+        return self._everywhere(total / max(count, 1), count)[0]
+
+    def _step_schedule(self, loss: float) -> None:
+        if self.scheduler is None or not self.plan.step_per_epoch:
+            return
+        plateau = isinstance(self.scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
+        self.scheduler.step(*((loss,) if plateau else ()))
+
+    def _judge(self, record: Epoch) -> None:
+        """Keep the epoch if it is the best so far."""
+        name, now = self.plan.monitor, self.progress
+        values = {"train_loss": record.train_loss, "val_loss": record.val_loss, **record.metrics}
+        value = values.get(name)
+        if value is None:
+            known = ", ".join(repr(key) for key, found in values.items() if found is not None)
+            raise InputError(f"monitor is {name!r}, which is not measured.", hint=f"Measured are: {known}.")
+        better = now.best is None or (
+            value < now.best.value if lower_is_better(name, self.metrics) else value > now.best.value
+        )
+        if better and not math.isnan(value):
+            now.best = Best(now.epoch, name, value)
+            now.best = Best(now.epoch, name, value, self._keep(self, "best"))
+
+
+def _windows(batches: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    window: list[Any] = []
+    for batch in batches:
+        window.append(batch)
+        if len(window) == size:
+            yield window
+            window = []
+    if window:
+        yield window
+
+
+def _put_back(model: nn.Module, before: Mapping[str, Any]) -> None:
+    """Take off what accelerate leaves on a model."""
+    state = vars(model)
+    for name in ("forward", "_original_forward", "_is_accelerate_prepared"):
+        if name in before:
+            state[name] = before[name]
+        else:
+            state.pop(name, None)

@@ -1,0 +1,194 @@
+"""``fine_tune``: where the parts of a training are joined."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from torch import nn
+
+from notebookviz.errors import InputError, MissingExtraError
+from notebookviz.finetune import checks
+from notebookviz.finetune.events import Printer
+from notebookviz.finetune.keeping import Keeper
+from notebookviz.finetune.metrics import default_metrics, named_metrics
+from notebookviz.finetune.running import training_of
+from notebookviz.finetune.schedules import make_optimizer, make_schedule
+from notebookviz.finetune.trainer import Plan, Trainer
+
+if TYPE_CHECKING:
+    import os
+    import threading
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from notebookviz.finetune.events import Callback
+    from notebookviz.finetune.result import Training
+    from notebookviz.finetune.tasks import Kind, Loss
+
+Precision = Literal["no", "bf16", "fp16"]
+
+
+def fine_tune(  # noqa: PLR0913 - the options are keywords, and each is documented
+    model: nn.Module,
+    train_loader: Iterable[Any],
+    val_loader: Iterable[Any] | None = None,
+    *,
+    epochs: int = 3,
+    task: Kind | None = None,
+    loss: Loss | None = None,
+    optimizer: Any = None,  # noqa: ANN401 - an optimiser, or what builds one
+    lr: float = 1e-3,
+    layer_decay: float = 1.0,
+    weight_decay: float = 0.01,
+    scheduler: Any = "cosine",  # noqa: ANN401 - a name, a scheduler, or what builds one
+    scheduler_step: Literal["step", "epoch"] | None = None,
+    warmup: float = 0.05,
+    metrics: Any = None,  # noqa: ANN401 - torchmetrics, or functions by name
+    monitor: str | None = None,
+    patience: int | None = None,
+    accumulate: int = 1,
+    clip: float | None = None,
+    precision: Precision | None = None,
+    seed: int = 0,
+    folder: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    save_every: int | None = None,
+    labels: Sequence[str] | None = None,
+    transform: Any = None,  # noqa: ANN401 - any preprocessing
+    callbacks: Sequence[Callback] = (),
+    stop: threading.Event | None = None,
+    accelerator: Any = None,  # noqa: ANN401 - accelerate's Accelerator
+    verbose: bool = True,
+) -> Training:
+    """Train a model on a loader's batches, on whatever accelerate finds: the CPU, a GPU, or several processes.
+
+    A batch is ``(x, …, y)``, or a dictionary of ``forward``'s arguments with ``labels`` (models of ``transformers``,
+    which make their own loss).  What the labels are is seen from them: class numbers, several 0/1 labels, or numbers.
+    Before the first step the data and the model are checked, and what is wrong is said in words.  Interrupting the
+    cell ends it after the step and returns what there is.
+
+    Args:
+        model: The model; it is trained in place, and at the end in the mode it was in.
+        train_loader: What is learned from. In several processes each batch is divided among them.
+        val_loader: What is measured after each epoch.
+        epochs: How many passes over the training data.
+        task: ``"single-label"``, ``"multi-label"`` or ``"regression"``, where the labels leave it open.
+        loss: A function of (outputs, targets).
+        optimizer: An optimiser, or what builds one from parameter groups; AdamW without it.
+        lr: Learning rate.
+        layer_decay: Below 1, earlier blocks learn slower (see :func:`notebookviz.finetune.groups.parameter_groups`).
+        weight_decay: Weight decay of matrices.
+        scheduler: ``"cosine"``, ``"linear"``, ``"constant"``, a scheduler, or what builds one from the optimiser.
+        scheduler_step: When it goes on; by default one by name each step, one of yours each epoch.
+        warmup: Steps (or below 1: part of all steps) in which the rate of a schedule by name grows from 0.
+        metrics: torchmetrics, or a dictionary of them and of functions of (scores, targets); by the task without it.
+        monitor: The value that tells which epoch is best; ``"val_loss"``, or ``"train_loss"`` without validation.
+        patience: After so many epochs without a better value it ends.
+        accumulate: Batches for each step of the optimiser.
+        clip: Largest norm of the gradients.
+        precision: ``"bf16"`` or ``"fp16"`` for mixed precision.
+        seed: Of the order of the data and of all that is random; the generators are put back afterwards.
+        folder: Where the checkpoints ``last`` and ``best`` are kept.
+        resume: Go on from the folder's last checkpoint; one that is not there yet is no error.
+        save_every: Steps between checkpoints, besides one after each epoch.
+        labels: Names of the classes, kept in the checkpoint; the data set's own without it.
+        transform: The preprocessing, kept in the checkpoint; the data set's own without it.
+        callbacks: :class:`notebookviz.finetune.events.Callback` objects.
+        stop: Set it from another thread to end the training after its step.
+        accelerator: An ``accelerate.Accelerator`` of your own, which then decides the precision.
+        verbose: Print a line for each epoch.
+
+    Returns:
+        The epochs, why it ended, and where the best and the last checkpoint are.
+
+    Raises:
+        InputError: Something is wrong with the model, the data or an option; nothing was trained.
+
+    Example:
+        >>> import torch
+        >>> from torch.utils.data import DataLoader, TensorDataset
+        >>> data = TensorDataset(torch.randn(64, 8), torch.arange(64) % 2)
+        >>> model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
+        >>> training = fine_tune(model, DataLoader(data, batch_size=16, shuffle=True), epochs=2, verbose=False)
+        >>> training.stopped, training.steps
+        ('All 2 epochs are done.', 8)
+    """
+    _check_options(model, epochs=epochs, accumulate=accumulate)
+    with training_of(model) as lock, _accelerator(accelerator, precision) as prepared:
+        prospect = checks.check(model, train_loader, val_loader, task=task, loss=loss, labels=labels)
+        model.to(prepared.device)
+        rates = {"lr": lr, "layer_decay": layer_decay, "weight_decay": weight_decay}
+        plain = make_optimizer(model, optimizer, **rates)
+        plan = Plan(
+            epochs=epochs,
+            accumulate=accumulate,
+            clip=clip,
+            patience=patience,
+            monitor=monitor or ("train_loss" if val_loader is None else "val_loss"),
+            seed=seed,
+            save_every=save_every,
+            step_per_epoch=(scheduler_step or ("step" if isinstance(scheduler, str) else "epoch")) == "epoch",
+        )
+        measured = (
+            default_metrics(prospect.task.judged, prospect.classes) if metrics is None else named_metrics(metrics)
+        )
+        keeper = Keeper(None if folder is None else Path(folder), prospect, labels=labels, transform=transform)
+        trainer = Trainer(
+            model,
+            accelerator=prepared,
+            loaders=(train_loader, val_loader),
+            task=prospect.task,
+            optimizer=prepared.prepare_optimizer(plain),
+            metrics=measured,
+            plan=plan,
+            callbacks=[*callbacks, *([Printer()] if verbose and prepared.is_main_process else [])],
+            stop=stop,
+            lock=lock,
+            keep=keeper.save,
+        )
+        per_epoch = trainer.steps_per_epoch
+        steps = None if per_epoch is None else per_epoch * epochs
+        trainer.scheduler = make_schedule(plain, scheduler, warmup=warmup, steps=steps)
+        keeper.start(trainer, resume=resume)
+        return trainer.run()
+
+
+def _check_options(model: object, *, epochs: int, accumulate: int) -> None:
+    if not isinstance(model, nn.Module):
+        raise InputError(f"fine_tune() got {type(model).__name__}; it wants a torch.nn.Module.")
+    for name, value in (("epochs", epochs), ("accumulate", accumulate)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise InputError(f"{name} is {value!r}; it is a whole number, at least 1.")
+
+
+@contextmanager
+def _accelerator(given: Any, precision: Precision | None) -> Iterator[Any]:  # noqa: ANN401 - accelerate's Accelerator
+    """The user's accelerator, or one for this training only: accelerate remembers the precision of the first."""
+    try:
+        from accelerate import Accelerator
+        from accelerate.state import AcceleratorState
+    except ImportError as error:
+        raise MissingExtraError("accelerate", extra="train") from error
+    if given is not None:
+        if precision is not None:
+            raise InputError(
+                "precision was passed beside an accelerator, which has its own.",
+                hint="Pass Accelerator(mixed_precision=…) alone.",
+            )
+        yield given
+        return
+    ours = not AcceleratorState._shared_state  # noqa: SLF001 - there is no public way to ask
+    try:
+        made = Accelerator(mixed_precision=precision)
+    except ValueError as error:
+        raise InputError(
+            f"This program has an Accelerator of another precision than {precision!r} already.",
+            hint="Pass it: accelerator=….",
+        ) from error
+    try:
+        yield made
+    finally:
+        made.free_memory()
+        if ours:
+            AcceleratorState._reset_state()  # noqa: SLF001 - else the next training could not choose its precision
