@@ -112,7 +112,7 @@ class Ladder:
 
     def _tensors(self) -> Iterator[torch.Tensor]:
         """Sizes that the model states, then sizes that suit the first layers that hold parameters."""
-        found = [layer for _, layer in islice(layer_inputs.layers(self._model), 4)] or [None]
+        found: list[nn.Module | None] = [layer for _, layer in islice(layer_inputs.layers(self._model), 4)] or [None]
         kit = self._kit
         whole = kit.settings.find("input_size")
         if isinstance(whole, (list, tuple)) and len(whole) == _PICTURE:

@@ -81,7 +81,7 @@ class Lessons:
                     yield flow.replaced(call, {id(now): made})
 
     def _side(self, draft: Draft, call: Call) -> Iterator[Call]:
-        """A linear layer got another number of features, since the picture or sound has the wrong size: solve for it."""
+        """A linear layer got another number of features, since picture or sound have the wrong size: solve for it."""
         counts = _features(draft)
         tensor = next((item for item in flow.tensors(call) if item.is_floating_point() and item.dim() > _FLAT), None)
         if counts is None or tensor is None or len(set(tensor.shape[2:])) != 1:

@@ -14,6 +14,8 @@ def shapes(thing):
         return [shape for item in thing for shape in shapes(item)]
     if isinstance(thing, dict):
         return [shape for item in thing.values() for shape in shapes(item)]
+    if hasattr(thing, "__dict__") and not callable(thing):
+        return [shape for item in vars(thing).values() for shape in shapes(item)]
     return []
 
 

@@ -1,0 +1,145 @@
+"""One model, looked at without an input, then run for real on the input that was inferred: do both tell the same?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from notebookviz.capture import capture, inputs
+from benchmarks.coverage.shrink import parts
+from tests.capture import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+
+    from notebookviz.graph.records import Recording
+
+Shape = tuple[int, ...]
+
+
+@dataclass
+class Result:
+    """What became of one model.
+
+    Attributes:
+        outcome: ``"confirmed"`` (shapes, and the real run tells the same), ``"unconfirmed"`` (shapes, but the real run
+            failed or tells otherwise) or ``"no shapes"``.
+        input: The input that was inferred.
+        tensors: Whether the pass ran on fake or real tensors.
+        seconds: What :func:`capture` took.
+        calls: Module calls that both saw.
+        assumed: Sizes that were assumed and left out of the comparison.
+        problem: Why it is not confirmed.
+    """
+
+    outcome: str
+    input: str = ""
+    tensors: str = ""
+    seconds: float = 0.0
+    calls: int = 0
+    assumed: int = 0
+    problem: str = ""
+
+
+def check(model: nn.Module, call: tuple[tuple[Any, ...], dict[str, Any]] | None = None, *, real: bool = True) -> Result:
+    """Look at a model, without any input where none is given, and compare with a real run where one is wanted."""
+    model.eval()
+    began = perf_counter()
+    recording = capture(model) if call is None else capture(model, *call)
+    result = Result("no shapes", recording.input_text, recording.tensors, round(perf_counter() - began, 2))
+    if recording.failure is not None:
+        at = recording.nodes[recording.failure.node]
+        result.problem = f"{recording.failure.kind} in {at.path or 'the model'}: {recording.failure.message}"
+        return result
+    if recording.tensors == "none":
+        result.problem = " ".join(recording.notes)
+        return result
+    result.outcome = "unconfirmed"
+    if not real:
+        return result
+    if call is None:
+        call = inputs.inferred(model, recording.input_text) or ((), {})
+    without_caches(model)
+    try:
+        expected = plain.module_calls(model, *filled(call))
+    except Exception as error:  # noqa: BLE001 (whatever a model raises)
+        result.problem = f"the real run raised {type(error).__name__}: {error}"
+        return result
+    result.calls, result.assumed, result.problem = compare(recording, expected)
+    if not result.problem:
+        result.outcome = "confirmed"
+    return result
+
+
+def without_caches(model: nn.Module) -> None:
+    """Have a language model return no cache of keys and values in the real run either."""
+    for module in model.modules():
+        for part in parts(getattr(module, "config", None)):
+            if "use_cache" in vars(part):
+                part.use_cache = False
+
+
+def filled(call: tuple[tuple[Any, ...], dict[str, Any]]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The same call with random numbers in its floating tensors."""
+    torch.manual_seed(0)
+
+    def fill(thing: Any) -> Any:  # noqa: ANN401
+        if isinstance(thing, torch.Tensor):
+            return torch.rand_like(thing) if thing.is_floating_point() else thing.clone()
+        if isinstance(thing, (list, tuple)):
+            return type(thing)(fill(item) for item in thing)
+        return {key: fill(item) for key, item in thing.items()} if type(thing) is dict else thing
+
+    return fill(call[0]), fill(call[1])
+
+
+def compare(recording: Recording, expected: Sequence[tuple[str, tuple[Shape, ...]]]) -> tuple[int, int, str]:
+    """Module calls that agree, sizes that were only assumed, and the first disagreement in words."""
+    guessed = depending_on_assumed(recording)
+    found = [node for node in recording.nodes if node.kind == "module" and "uncalled" not in node.marks]
+    assumed = 0
+    for at, (node, (path, wanted)) in enumerate(zip(found, expected, strict=False)):
+        if node.path != path:
+            return at, assumed, f"call {at} is of {node.path or 'the model'}, in the real run of {path or 'the model'}"
+        kinds = [(recording.values[value].type.shape, value in guessed) for value in node.outputs]
+        got = {shape for shape, _ in kinds}
+        if got == set(wanted):
+            continue
+        differing = assumed_sizes(kinds, wanted)
+        if differing is None:
+            return at, assumed, f"{path or 'the model'} returned {sorted(set(wanted))}, recorded {sorted(got)}"
+        assumed += differing
+    if len(found) != len(expected):
+        return 0, assumed, f"{len(expected):,} module calls in the real run, {len(found):,} recorded"
+    return len(found), assumed, ""
+
+
+def assumed_sizes(kinds: Sequence[tuple[Shape, bool]], wanted: Sequence[Shape]) -> int | None:
+    """How many sizes differ where they depend on an assumption; None where one differs that does not."""
+    firm = {shape for shape, guessed in kinds if not guessed}
+    loose = [shape for shape, guessed in kinds if guessed and shape not in wanted]
+    rest = [shape for shape in wanted if shape not in {known for known, _ in kinds}]
+    if not firm.issubset(wanted) or len(loose) != len(rest):
+        return None
+    count = 0
+    for shape, real in zip(loose, rest, strict=True):
+        if len(shape) != len(real):
+            return None
+        count += sum(size != other for size, other in zip(shape, real, strict=True))
+    return count
+
+
+def depending_on_assumed(recording: Recording) -> set[int]:
+    """Values whose sizes may rest on an assumption, by the operators between."""
+    guessed: set[int] = set()
+    for node in recording.nodes:
+        if node.kind == "operator" and (
+            "assumed" in node.marks or any(value in guessed for item in node.inputs for value in item.values)
+        ):
+            guessed.update(node.outputs)
+    return guessed
