@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
-from notebookviz.capture import arguments, build, flow, inputs, naming, runner, tensors, transformer_inputs
+from notebookviz.capture import (
+    arguments,
+    build,
+    flow,
+    inputs,
+    naming,
+    reasons,
+    runner,
+    signature,
+    tensors,
+    transformer_inputs,
+)
+from notebookviz.capture.real import RealCopy, Unreal, filled
 from notebookviz.capture.skeleton import Skeleton, check_depth
 from notebookviz.capture.trace import Tracer, message
 from notebookviz.errors import InputError
@@ -20,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["capture"]
 
 Mode = Literal["eval", "train"]
-WANTED = "Pass one to see the graph: show(model, x) or input_size=(1, 3, 224, 224)."
 
 
 def capture(  # noqa: PLR0913 (the options of show)
@@ -65,7 +76,7 @@ def capture(  # noqa: PLR0913 (the options of show)
         raise InputError(f"mode= got {naming.cut(repr(mode), 80)}.", hint='Pass mode="eval" or mode="train".')
     call = arguments.normalise(model, args, kwargs, input_size, dtypes)
     began = perf_counter()
-    session = _Session(model, mode, began + seconds_limit, seconds_limit)
+    session = _Session(model, mode, began + seconds_limit, seconds_limit, own=bool(args or kwargs))
     attempt = session.given(call) if call is not None else session.inferred()
     if call is not None:
         _refuse_mismatch(model, call, attempt.draft)
@@ -79,21 +90,34 @@ class _Attempt:
     skeleton: Skeleton
     header: build.Header
 
+    def ran(self) -> bool:
+        """Whether the pass came to its end."""
+        return self.draft.error is None
+
+    def beats(self, other: _Attempt) -> bool:
+        """Whether this pass came further than another one."""
+        return not other.ran() and (self.ran() or self.draft.finished() > other.draft.finished())
+
 
 @dataclass
 class _Session:
-    """The passes of one capture, all within one time limit."""
+    """The passes of one capture, all within one time limit.
+
+    The first is made with fake tensors; sizes that depend on data are assumed.  Where forward reads values, or where
+    PyTorch itself would not fail as the fake tensors did, a second one is made with real tensors.
+    """
 
     model: nn.Module
     mode: Mode
     until: float
     limit: float
+    own: bool = False
 
     def given(self, call: arguments.Call) -> _Attempt:
         """The pass with the user's own input."""
         attempt = self._pass(call, flow.input_text(*call))
-        if attempt.draft.error is not None and not attempt.draft.entries:
-            return self._tree(f"The model can't be run: {message(attempt.draft.error)}", attempt)
+        if not attempt.ran() and not attempt.draft.entries:
+            return self._tree(f"The model can't be run: {_said(attempt)}", attempt)
         return attempt
 
     def inferred(self) -> _Attempt:
@@ -102,40 +126,91 @@ class _Session:
             return self._tree(
                 f"{naming.clean(type(self.model).__name__)} has no forward(): its modules are listed.", None
             )
+        ladder = inputs.Ladder(self.model)
         best: _Attempt | None = None
-        for candidate_args, candidate_kwargs, text in inputs.infer(self.model):
-            attempt = self._pass((candidate_args, candidate_kwargs), text)
+        chosen: arguments.Call = ((), {})
+        for candidate_args, candidate_kwargs, text in ladder:
+            call = (candidate_args, candidate_kwargs)
+            attempt = self._fake(call, text)
             attempt.header.inferred = True
-            if attempt.draft.error is None or attempt.header.ended:
-                return attempt
-            if best is None or attempt.draft.finished() > best.draft.finished():
-                best = attempt
-            if perf_counter() > self.until:
+            if best is None or attempt.beats(best):
+                best, chosen = attempt, call
+            if attempt.ran() or attempt.header.ended or perf_counter() > self.until:
                 break
-        if best is None or best.draft.finished() == 0:
-            return self._tree(f"No input could be inferred{_tried(best)}. {WANTED}", best)
+            ladder.learn(attempt.draft)
+        if best is not None:
+            inputs.remember(self.model, best.header.input_text, chosen)
+            best = self._checked(best, chosen)
+        if best is None or (not best.ran() and best.draft.finished() == 0):
+            return self._tree(f"No input could be inferred{_tried(best)}. {signature.wanted(self.model)}", best)
         return best
 
     def _pass(self, call: arguments.Call, text: str) -> _Attempt:
+        return self._checked(self._fake(call, text), call)
+
+    def _fake(self, call: arguments.Call, text: str) -> _Attempt:
         attempt = self._once(call, text, truth=False)
-        if attempt.draft.error is not None and attempt.draft.assumed and not attempt.header.ended:
+        assumed = attempt.draft.assumed or attempt.draft.reads
+        if not attempt.ran() and assumed and not attempt.header.ended and not attempt.draft.genuine:
             other = self._once(call, text, truth=True)
-            if other.draft.error is None or other.draft.finished() > attempt.draft.finished():
+            if other.beats(attempt):
                 attempt = other
-        if attempt.draft.assumed:
-            attempt.header.notes.append(_assumed(attempt.draft.assumed))
         return attempt
 
     def _once(self, call: arguments.Call, text: str, *, truth: bool) -> _Attempt:
-        header = build.Header(mode=self.mode, input_text=text, limit=self.limit)
         with runner.undisturbed():
             skeleton = Skeleton(self.model, self.mode)
-            transformer_inputs.turn_off_caches(skeleton.model, self.model)
-        tracer = Tracer(skeleton, truth=truth)
+        return self._run(Tracer(skeleton, truth=truth, own=self.own), call, text)
+
+    def _run(self, tracer: Tracer, call: arguments.Call, text: str) -> _Attempt:
+        header = build.Header(mode=self.mode, input_text=text, limit=self.limit)
+        with runner.undisturbed():
+            transformer_inputs.turn_off_caches(tracer.skeleton.model, self.model)
         began = perf_counter()
         header.ended = runner.run(tracer, *call, max(self.until - perf_counter(), 0.0))
         header.seconds = perf_counter() - began
-        return _Attempt(tracer.draft, skeleton, header)
+        return _Attempt(tracer.draft, tracer.skeleton, header)
+
+    def _checked(self, fake: _Attempt, call: arguments.Call) -> _Attempt:
+        """The same pass with real tensors, where the one with fake tensors is in doubt and values can be had."""
+        chosen = fake
+        why = "" if fake.header.ended else reasons.doubt(fake.draft)
+        if why:
+            try:
+                real = self._real(call, fake)
+            except Unreal:
+                chosen.header.notes.append(reasons.unreal(why))
+            else:
+                chosen = self._better(fake, real)
+                if chosen is real:
+                    chosen.header.notes.append(reasons.real(why, fake.draft, own=self.own))
+        if chosen is fake:
+            chosen.header.notes.extend(reasons.assumed(fake.draft))
+        return chosen
+
+    def _better(self, fake: _Attempt, real: _Attempt) -> _Attempt:
+        """What is to be shown: a failure on an input that was made up proves nothing, the same one needs no reason."""
+        if real.ran():
+            return real
+        if fake.ran():
+            return real if self.own and not real.header.ended else fake
+        same = type(real.draft.error) is type(fake.draft.error) and _said(real) == _said(fake)
+        further = real.draft.finished() >= fake.draft.finished()
+        return real if not same and (further or (self.own and not real.header.ended)) else fake
+
+    def _real(self, call: arguments.Call, fake: _Attempt) -> _Attempt:
+        """A pass with real tensors, again where it has tried to write to memory of the user's."""
+        copied: frozenset[int] = frozenset()
+        with runner.undisturbed():
+            given = call if self.own else filled(*call)
+        while True:
+            with runner.undisturbed():
+                skeleton = RealCopy(self.model, self.mode, copied)
+            attempt = self._run(Tracer(skeleton), given, fake.header.input_text)
+            attempt.header.tensors, attempt.header.inferred = "real", fake.header.inferred
+            if attempt.header.ended or skeleton.written <= copied:
+                return attempt
+            copied |= skeleton.written
 
     def _tree(self, reason: str, failed: _Attempt | None) -> _Attempt:
         """The module tree without a graph, and one sentence that says what to pass."""
@@ -146,14 +221,13 @@ class _Session:
         return _Attempt(tracer.draft, skeleton, header)
 
 
-def _assumed(count: int) -> str:
-    what = "1 result depends on data and was" if count == 1 else f"{count:,} results depend on data and were"
-    return f"{what} assumed; marked in the graph."
-
-
 def _lacks_forward(model: nn.Module) -> bool:
     forward = getattr(type(naming.unwrap(model)), "forward", None)
     return getattr(forward, "__name__", "") == "_forward_unimplemented" and "forward" not in model.__dict__
+
+
+def _said(attempt: _Attempt) -> str:
+    return message(attempt.draft.error) if attempt.draft.error is not None else ""
 
 
 def _tried(best: _Attempt | None) -> str:

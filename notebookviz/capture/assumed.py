@@ -1,6 +1,7 @@
 """What to assume where a forward pass asks for data that a fake tensor does not hold.
 
-Where the data is a stored tensor of the model that nothing has written, the real value is read instead.
+A size is assumed to be the largest possible: all rows pass a condition, all boxes are kept.  Where the values are known
+(a stored tensor of the model that nothing has written, for instance) they are read instead.
 """
 
 from __future__ import annotations
@@ -10,8 +11,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
 
+from notebookviz.capture.modes import unseen
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from notebookviz.capture.known import Known
 
 UNKNOWN = (DataDependentOutputException, DynamicOutputShapeException)
 NONE: Any = object()
@@ -27,9 +32,18 @@ def name_of(func: Callable[..., Any]) -> str:
     return str(getattr(func, "__name__", func)).partition(".")[0]
 
 
-def was_read(func: Callable[..., Any], args: tuple[Any, ...], real: dict[int, torch.Tensor]) -> bool:
-    """Whether the answer was read from the model's own tensor rather than assumed."""
-    return name_of(func) in _READS and _stored(args, real) is not None
+def reads(func: Callable[..., Any]) -> bool:
+    """Whether a function hands values to Python, where anything may be done with them."""
+    return name_of(func) in _READS
+
+
+def is_exact(func: Callable[..., Any], args: tuple[Any, ...], known: Known) -> bool:
+    """Whether the answer rests on known values rather than assumed ones: ``x[mask]`` with a mask that was given."""
+    if name_of(func) != "__getitem__":
+        return False
+    index = args[1] if isinstance(args[1], tuple) else (args[1],)
+    masks = [item for item in index if isinstance(item, torch.Tensor)]
+    return bool(masks) and all(known.value(mask) is not None for mask in masks)
 
 
 def result(  # noqa: PLR0911, PLR0912, C901 (one line for each function)
@@ -38,7 +52,7 @@ def result(  # noqa: PLR0911, PLR0912, C901 (one line for each function)
     kwargs: dict[str, Any],
     *,
     truth: bool,
-    real: dict[int, torch.Tensor],
+    known: Known,
 ) -> Any:  # noqa: ANN401
     """Answer in place of a function whose answer depends on data.
 
@@ -47,16 +61,15 @@ def result(  # noqa: PLR0911, PLR0912, C901 (one line for each function)
         args: Its arguments.
         kwargs: Its keyword arguments.
         truth: What a condition is assumed to be.
-        real: The model's tensors by the ``id`` of the fake ones that stand for them.
+        known: Values that need not be assumed.
 
     Returns:
         The answer, or ``NONE`` where nothing sensible can be assumed.
     """
     name = name_of(func)
     first = args[0] if args else next(iter(kwargs.values()), None)
-    if name in _READS and (stored := _stored(args, real)) is not None:
-        with torch._C.DisableTorchFunction():  # noqa: SLF001
-            return _read(name, stored, args)
+    if name in _READS and isinstance(first, torch.Tensor) and (stored := known.stored(first)) is not None:
+        return _read(name, stored, args)
     if not isinstance(first, torch.Tensor):
         return NONE
     if name in ("__bool__", "is_nonzero", "equal", "allclose"):
@@ -66,17 +79,17 @@ def result(  # noqa: PLR0911, PLR0912, C901 (one line for each function)
     if name == "tolist":
         return _filled(tuple(first.shape), _number("item", first, truth=truth))
     if name == "nonzero":
-        return _nonzero(first, as_tuple=bool(kwargs.get("as_tuple", len(args) > 1 and args[1])))
+        return _nonzero(first, known, as_tuple=bool(kwargs.get("as_tuple", len(args) > 1 and args[1])))
     if name == "argwhere":
-        return _nonzero(first, as_tuple=False)
+        return _nonzero(first, known, as_tuple=False)
     if name == "where" and len(args) + len(kwargs) == 1:
-        return _nonzero(first, as_tuple=True)
+        return _nonzero(first, known, as_tuple=True)
     if name in ("nms", "batched_nms"):
         return torch.arange(first.shape[0], device=first.device)
     if name == "masked_select":
         return first.reshape(-1)
     if name == "__getitem__":
-        return first[_index(args[1])]
+        return first[_index(args[1], known)]
     if name == "__setitem__":
         return None
     if name in ("unique", "unique_consecutive", "_unique2", "unique_dim"):
@@ -88,16 +101,9 @@ def result(  # noqa: PLR0911, PLR0912, C901 (one line for each function)
     return NONE
 
 
-def _stored(args: tuple[Any, ...], real: dict[int, torch.Tensor]) -> torch.Tensor | None:
-    found = real.get(id(args[0])) if args else None
-    return None if found is None or found.is_meta or hasattr(found, "fake_mode") else found
-
-
 def _read(name: str, stored: torch.Tensor, args: tuple[Any, ...]) -> Any:  # noqa: ANN401
-    from torch._subclasses.fake_tensor import unset_fake_temporarily
-
-    with unset_fake_temporarily(), torch.utils._python_dispatch._disable_current_modes():  # noqa: SLF001
-        return getattr(stored.detach(), name)(*args[1:])
+    with unseen():
+        return getattr(stored.detach().clone(), name)(*args[1:])
 
 
 def _number(name: str, tensor: torch.Tensor, *, truth: bool) -> float | int | bool | complex:
@@ -112,25 +118,30 @@ def _filled(shape: tuple[int, ...], value: Any) -> Any:  # noqa: ANN401
     return [_filled(shape[1:], value) for _ in range(shape[0])] if shape else value
 
 
-def _nonzero(tensor: torch.Tensor, *, as_tuple: bool) -> Any:  # noqa: ANN401
+def _nonzero(tensor: torch.Tensor, known: Known, *, as_tuple: bool) -> Any:  # noqa: ANN401
+    value = known.value(tensor)
+    if value is not None:
+        with unseen():
+            found = value.nonzero(as_tuple=True) if as_tuple else value.nonzero()
+        return known.fake(found)
     count, rank = tensor.numel(), max(tensor.dim(), 1)
     if as_tuple:
         return tuple(torch.zeros(count, dtype=torch.int64, device=tensor.device) for _ in range(rank))
     return torch.zeros(count, tensor.dim(), dtype=torch.int64, device=tensor.device)
 
 
-def _index(index: Any) -> Any:  # noqa: ANN401
+def _index(index: Any, known: Known) -> Any:  # noqa: ANN401
     """Turn masks into indices that select everything, and bounds that are unknown into open ends."""
     if isinstance(index, tuple):
         flat: list[Any] = []
         for item in index:
             if isinstance(item, torch.Tensor) and item.dtype in (torch.bool, torch.uint8):
-                flat.extend(_nonzero(item, as_tuple=True))
+                flat.extend(_nonzero(item, known, as_tuple=True))
             else:
-                flat.append(_index(item))
+                flat.append(_index(item, known))
         return tuple(flat)
     if isinstance(index, torch.Tensor) and index.dtype in (torch.bool, torch.uint8):
-        return _nonzero(index, as_tuple=True)
+        return _nonzero(index, known, as_tuple=True)
     if isinstance(index, slice):
         bounds = (None if isinstance(item, torch.Tensor) else item for item in (index.start, index.stop, index.step))
         return slice(*bounds)

@@ -10,8 +10,11 @@ if TYPE_CHECKING:
     from torch import nn
 
     from notebookviz.capture.operators import Operator
+    from notebookviz.capture.ranges import Stray
     from notebookviz.capture.source import Place
     from notebookviz.graph.records import Mark, TensorType
+
+LONGEST_LINE = 500
 
 Flow = tuple[str, list[int], list[int]]
 """Name of a tensor argument, indices of values, indices of initializers."""
@@ -48,8 +51,31 @@ class Stored:
 
 
 @dataclass(slots=True)
+class Printed:
+    """What forward printed: how many lines, and the first one."""
+
+    lines: int = 0
+    first: str = ""
+
+    def add(self, text: str) -> None:
+        """One more piece of text that was written."""
+        if not self.lines and len(self.first) < LONGEST_LINE:
+            self.first += text.partition("\n")[0]
+        self.lines += text.count("\n")
+
+
+@dataclass(slots=True)
 class Draft:
-    """All that one traced pass left behind."""
+    """All that one traced pass left behind.
+
+    Attributes:
+        assumed: How many sizes were assumed.
+        awaited: How many tensors of lazy layers were given a shape.
+        printed: What forward printed.
+        reads: Where Python read values that were not there.
+        genuine: Whether PyTorch itself raises what the pass ended with.
+        stray: The index that its table does not hold.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     values: list[TensorType] = field(default_factory=list)
@@ -58,6 +84,11 @@ class Draft:
     outputs: list[Flow] = field(default_factory=list)
     touched: set[int] = field(default_factory=set)
     assumed: int = 0
+    awaited: int = 0
+    printed: Printed = field(default_factory=Printed)
+    reads: list[Place | None] = field(default_factory=list)
+    genuine: bool = False
+    stray: Stray | None = None
     error: BaseException | None = None
     failed: int = -1
     constants: dict[str, torch.Tensor] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor
 
 from notebookviz.graph.records import TensorType
 
@@ -66,6 +67,13 @@ def kind(tensor: torch.Tensor) -> TensorType:
     except Exception:  # noqa: BLE001 (nested and uninitialised tensors have no shape)
         shape = ()
     return TensorType(dtype_text(tensor.dtype), shape, str(tensor.device))
+
+
+def inner(tensor: torch.Tensor) -> torch.Tensor | None:
+    """What ``torch.func`` (``vmap``, ``grad``) has wrapped, or None."""
+    if type(tensor) is torch.Tensor and is_functorch_wrapped_tensor(tensor):
+        return get_unwrapped(tensor)  # type: ignore[no-any-return]
+    return None
 
 
 def storage(tensor: torch.Tensor) -> int:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from notebookviz.capture import flow, naming
 from notebookviz.capture.draft import Draft, Entry, Stored
@@ -16,22 +20,26 @@ if TYPE_CHECKING:
 class Ledger:
     """Keeps account of the tensors of one pass.
 
-    A tensor is known by its identity (each is kept alive, so identities stay unique); a write is also noted for the
-    storage, and whoever reads that storage later, under whatever view, reads what the writer left there.
+    A tensor is known by its identity; a write is also noted for the storage, and whoever reads that storage later,
+    under whatever view, reads what the writer left there.  So that identities stay unique, fake tensors are kept alive,
+    and real ones, which take memory, are forgotten when they go.
 
     Args:
         skeleton: The copy that runs.
         draft: Where values and initializers are listed.
+        real: Whether the tensors are real.
     """
 
-    def __init__(self, skeleton: Skeleton, draft: Draft) -> None:
+    def __init__(self, skeleton: Skeleton, draft: Draft, *, real: bool = False) -> None:
         self.skeleton = skeleton
+        self.real = real
         self.draft = draft
         self._known: dict[int, tuple[int, int]] = {}
         self._stored: dict[int, int] = {}
         self._writes: dict[int, tuple[int, int]] = {}
         self._clock = 0
-        self._kept: list[torch.Tensor] = []
+        self._kept: dict[int, Any] = {}
+        self._held: list[StorageWeakRef] = []  # keeps the identity of a storage from being used again
         self._types: dict[Any, Any] = {}
         self._storages: set[int] | None = None
         self._store()
@@ -43,7 +51,7 @@ class Ledger:
     def refer(self, tensor: torch.Tensor) -> tuple[list[int], list[int]]:
         """Values and initializers that a tensor's content comes from."""
         known = self._known.get(id(tensor))
-        write = self._writes.get(storage_of(tensor)) if self._writes else None
+        write = self._writes.get(flow.storage(tensor)) if self._writes else None
         if known is None:
             stored = self._stored.get(id(tensor))
             if stored is None:
@@ -59,6 +67,9 @@ class Ledger:
         """A tensor that no operator made: a plain attribute of a module, a closure's, or one made out of sight."""
         if write is not None:
             return [write[1]], []
+        wrapped = flow.inner(tensor)
+        if wrapped is not None:
+            return self.refer(wrapped)
         original = self.skeleton.originals.get(id(tensor))
         if original is None:
             return [self.produce(tensor)], []
@@ -77,11 +88,29 @@ class Ledger:
         key = (tensor.dtype, tensor.shape, tensor.device)
         kind = self._types.get(key)
         if kind is None:
-            kind = self._types[key] = flow.kind(tensor)
+            kind = flow.kind(tensor)
+            if self.skeleton.weightless and tensor.device == self.skeleton.home:
+                kind = replace(kind, device="meta")
+            self._types[key] = kind
         self.draft.values.append(kind)
         self._known[id(tensor)] = (self._clock, index)
-        self._kept.append(tensor)
+        wrapped = flow.inner(tensor)
+        if wrapped is not None:
+            self._known[id(wrapped)] = (self._clock, index)
+        self._kept[id(tensor)] = weakref.ref(tensor, partial(self._forget, id(tensor))) if self.real else tensor
         return index
+
+    def _forget(self, identity: int, _: Any) -> None:  # noqa: ANN401
+        self._known.pop(identity, None)
+        self._kept.pop(identity, None)
+
+    def renew(self, old: torch.Tensor, new: torch.Tensor) -> None:
+        """A stored tensor that had no shape has one now, and is another object."""
+        index = self._stored[id(new)] = self._stored[id(old)]
+        self.draft.stored[index].type = flow.kind(new)
+        self.skeleton.originals[id(new)] = self.skeleton.originals[id(old)]
+        self._kept[id(new)] = new
+        self.draft.awaited += 1
 
     def touch(self, args: tuple[Any, ...]) -> None:
         """Note that Python looked at these tensors: what made them is not unused."""
@@ -96,9 +125,9 @@ class Ledger:
     ) -> None:
         """After a write, whoever reads that storage, under whatever view, reads what this operator left there."""
         model = self._model_storages()
-        written = {storage_of(tensor) for tensor in writing}
+        written = {flow.storage(tensor) for tensor in writing}
         for tensor in given.values():
-            storage = storage_of(tensor)
+            storage = flow.storage(tensor)
             if storage not in written:
                 continue
             if id(tensor) not in seen and any(tensor is item for item in writing):
@@ -107,12 +136,13 @@ class Ledger:
                 entry.marks.add("in-place")
             value = seen.get(id(tensor), entry.outputs[0])
             self._writes[storage] = (self._clock, value)
+            self._held.append(StorageWeakRef(tensor.untyped_storage()))  # type: ignore[no-untyped-call]
             if storage in model:
                 self.draft.touched.add(value)
 
     def _model_storages(self) -> set[int]:
         if self._storages is None:
-            self._storages = {storage_of(tensor) for _, tensor, _ in naming.tensors(self.skeleton.model)}
+            self._storages = {flow.storage(tensor) for _, tensor, _ in naming.tensors(self.skeleton.model)}
         return self._storages
 
     def _store(self) -> None:
@@ -123,14 +153,7 @@ class Ledger:
                 self.draft.stored[at].aliases.append(name)
                 continue
             self._stored[id(tensor)] = len(self.draft.stored)
+            shown = flow.kind(self.skeleton.originals[id(tensor)])
             self.draft.stored.append(
-                Stored(name, kind, flow.kind(tensor), kind == "parameter" and tensor.requires_grad)  # type: ignore[arg-type]
+                Stored(name, kind, shown, kind == "parameter" and tensor.requires_grad)  # type: ignore[arg-type]
             )
-
-
-def storage_of(tensor: torch.Tensor) -> int:
-    """Identity of a tensor's storage; tensors without one are their own."""
-    try:
-        return int(tensor.untyped_storage()._cdata)  # noqa: SLF001 (the storage's identity)
-    except Exception:  # noqa: BLE001 (sparse tensors have no storage)
-        return -id(tensor)

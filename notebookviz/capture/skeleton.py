@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from notebookviz.capture import naming
+from notebookviz.capture import flow, naming
 from notebookviz.capture.standins import Scripted, blank, empty_like, fake_of
 from notebookviz.errors import InputError
 
@@ -43,10 +43,11 @@ class Skeleton:
 
     Attributes:
         model: The copy.
+        modules: All modules that were copied, also those that are not registered.
         fake: The fake mode.
         originals: For the ``id`` of each of the copy's tensors, the tensor it stands for.
-        places: For the ``id`` of each plain tensor attribute of the copy, its path; also for each module that the copy
-            holds without having registered it.
+        places: For the ``id`` of each plain tensor attribute of the copy, its path.
+        unregistered: For the ``id`` of each module that the copy holds in a list, a closure..., its path.
         home: The device that tensors on meta stand on: that of the model's first tensor that is elsewhere.
         weightless: Whether all of the model's tensors are on meta.
         hooks: For the ``id`` of each module of the copy, how many of the user's own hooks were left out.
@@ -64,7 +65,9 @@ class Skeleton:
         self.fake = fake if fake is not None else FakeTensorMode(allow_non_fake_inputs=True)
         self.originals: dict[int, torch.Tensor] = {}
         self.places: dict[int, str] = {}
+        self.unregistered: dict[int, str] = {}
         self.hooks: dict[int, int] = {}
+        self.modules: list[nn.Module] = []
         devices = [tensor.device for _, tensor, _ in naming.tensors(model)]
         self.home = next((device for device in devices if device.type != "meta"), torch.device("cpu"))
         self.weightless = bool(devices) and all(device.type == "meta" for device in devices)
@@ -83,7 +86,13 @@ class Skeleton:
         return found  # type: ignore[no-any-return]
 
     def convert(self, thing: Any) -> Any:  # noqa: ANN401 (any argument of a forward pass)
-        """Replace each tensor in nested containers by the fake one that stands for it."""
+        """Replace each tensor in nested containers by the fake one that stands for it.
+
+        An input on meta stays there, unless the whole model is: PyTorch would refuse it too.
+        """
+        for tensor in flow.tensors(thing) if not self.weightless else ():
+            if tensor.is_meta and id(tensor) not in self._memo:
+                self.originals[id(self._keep(tensor, fake_of(self.fake, tensor, tensor.device)))] = tensor
         return self._value(thing, "")
 
     def _keep(self, original: Any, copy: Any) -> Any:  # noqa: ANN401
@@ -100,9 +109,10 @@ class Skeleton:
             copy = blank(module)
             where = naming.join(place, path) if path else place
             copies.append((where, module, copy))
+            self.modules.append(copy)
             self._keep(module, copy)
             if place:
-                self.places[id(copy)] = where
+                self.unregistered[id(copy)] = where
         for path, module, copy in copies:
             if isinstance(copy, Scripted):
                 for name in ("_modules", "_parameters", "_buffers"):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import linecache
 import os
+import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -66,5 +67,20 @@ def record(place: Place | None, cache: dict[Place, Source]) -> Source | None:
     if found is None:
         file, line, function = place
         code = linecache.getline(file, line).strip()
-        found = cache[place] = Source(cut(file, _LONGEST), line, cut(function, _LONGEST), cut(code, _LONGEST))
+        found = cache[place] = Source(
+            cut(cell(file) or file, _LONGEST), line, cut(function, _LONGEST), cut(code, _LONGEST)
+        )
     return found
+
+
+def cell(file: str) -> str:
+    """``In [3]`` for the file name of a notebook's cell, else ``""``."""
+    shell: Any = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    name = getattr(getattr(shell, "compile", None), "format_code_name", None)
+    found = name(file) if name is not None else None
+    return str(found[1]).replace("In[", "In [") if found else ""
+
+
+def short(file: str) -> str:
+    """A file as it is named in a sentence: ``net.py``, ``In [3]``."""
+    return cell(file) or re.split(r"[\\/]", file)[-1]

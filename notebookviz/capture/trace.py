@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager, nullcontext
 from time import perf_counter
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from notebookviz.capture import assumed, cost, flow, naming, operators, source
+from notebookviz.capture import assumed, cost, flow, genuine, lazy, naming, operators, ranges, source
 from notebookviz.capture.calls import forward_names, run_forward
 from notebookviz.capture.draft import Draft, Entry, Flow
-from notebookviz.capture.ledger import Ledger, storage_of
-from notebookviz.capture.modes import Dispatch, Functions
+from notebookviz.capture.known import Known
+from notebookviz.capture.ledger import Ledger
+from notebookviz.capture.modes import Dispatch, Functions, unseen
+from notebookviz.capture.real import RealCopy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from torch import nn
 
@@ -40,8 +45,9 @@ class Tracer:
     """Observes one forward pass of a skeleton.
 
     Args:
-        skeleton: The weightless copy that will run.
+        skeleton: The copy that will run, weightless or real.
         truth: What is assumed of a condition on data that is not there.
+        own: Whether the input is the user's own, so that its values mean something.
 
     Attributes:
         draft: What has been seen so far; complete at any moment.
@@ -49,10 +55,13 @@ class Tracer:
         stopped: Set from outside: end at the next call.
     """
 
-    def __init__(self, skeleton: Skeleton, *, truth: bool = False) -> None:
+    def __init__(self, skeleton: Skeleton, *, truth: bool = False, own: bool = False) -> None:
         self.skeleton = skeleton
+        self.real = skeleton if isinstance(skeleton, RealCopy) else None
+        self.own = own
+        self.known = Known(skeleton)
         self.draft = Draft()
-        self.ledger = Ledger(skeleton, self.draft)
+        self.ledger = Ledger(skeleton, self.draft, real=self.real is not None)
         self.deadline = float("inf")
         self.stopped = False
         self.truth = truth
@@ -62,17 +71,21 @@ class Tracer:
         self._stack: list[int] = []
         self._calls: dict[int, int] = {}
         self._writing: list[torch.Tensor] = []
+        self._genuine: BaseException | None = None
+        self._stray: ranges.Stray | None = None
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Call the model; what happened is in ``draft``, whatever it raised too."""
         self.thread = threading.get_ident()
         model = self.skeleton.model
-        for _, module in naming.modules(model):
-            module.__dict__["_compiled_call_impl"] = MethodType(self.call, module)
         given = self.skeleton.convert(args)
         named = {name: self.skeleton.convert(value) for name, value in kwargs.items()}
+        for module in self.skeleton.modules:
+            module.__dict__["_compiled_call_impl"] = MethodType(self.call, module)
+        if self.own:
+            self.known.give((given, named))
         self._introduce(model, given, named)
-        with torch.no_grad(), self.skeleton.fake, Dispatch(self), Functions(self):
+        with torch.no_grad(), self._tensors_are(), self._strangers(), Dispatch(self), Functions(self):
             try:
                 result = model(*given, **named)
             except BaseException as error:  # noqa: BLE001 (SystemExit too is only a failed pass)
@@ -87,6 +100,10 @@ class Tracer:
             return run_forward(module, args, kwargs)
         self.check()
         entry = self._open(module, args, kwargs)
+        if lazy.waits(module):
+            with self._aside():
+                for old, new in lazy.initialise(module, args, kwargs):
+                    self.ledger.renew(old, new)
         before = {id(tensor): self.ledger.refer(tensor) for tensor in flow.tensors((args, kwargs))}
         try:
             if module.__dict__["_forward_pre_hooks"] or module.__dict__["_forward_hooks"]:
@@ -98,12 +115,40 @@ class Tracer:
             raise
         finally:
             self._stack.pop()
-        if before:
-            result = self._pass_through(entry, result, before)
+        result = self._pass_through(entry, result, before)
+        self._return(entry, result)
+        return result
+
+    @contextmanager
+    def _strangers(self) -> Iterator[None]:
+        """Watch modules that are no part of the copy: global ones, and those that forward makes itself."""
+
+        def ours(module: nn.Module) -> bool:
+            return threading.get_ident() == self.thread and not isinstance(module, torch.jit.ScriptModule)
+
+        def before(module: nn.Module, args: tuple[Any, ...]) -> None:
+            if ours(module):
+                self._open(module, args, {})
+
+        def after(module: nn.Module, _: Any, result: Any) -> None:  # noqa: ANN401
+            if ours(module):
+                self._return(self.draft.entries[self._stack.pop()], result)
+
+        handles = (register_module_forward_pre_hook(before), register_module_forward_hook(after, always_call=True))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _return(self, entry: Entry, result: Any) -> None:  # noqa: ANN401
+        """Note what a module call gave."""
         for tensor in flow.tensors(result):
             values, _ = self.ledger.refer(tensor)
             entry.outputs.extend(value for value in values[-1:] if value not in entry.outputs)
-        return result
+
+    def _tensors_are(self) -> AbstractContextManager[Any]:
+        return nullcontext() if self.real is not None else self.skeleton.fake
 
     def give_up(self, error: BaseException) -> None:
         """Say that the pass did not come back from the innermost module call that is open."""
@@ -129,16 +174,8 @@ class Tracer:
         entry = self.current
         writing, self._writing = self._writing, []
         try:
-            args, kwargs = self._faked(args, kwargs)
-            try:
-                result = func(*args, **kwargs)
-            except assumed.UNKNOWN as error:
-                result = assumed.result(func, args, kwargs, truth=self.truth, real=self.skeleton.originals)
-                if result is assumed.NONE:
-                    raise error from None
-                if not assumed.was_read(func, args, self.skeleton.originals):
-                    self.draft.assumed += 1
-                    entry.marks.add("assumed")
+            args, kwargs = self._own(args, kwargs)
+            result = self._call(entry, func, args, kwargs)
             return self._done(entry, func, args, kwargs, result)
         except BaseException as error:
             if self.draft.error is None or not _same(self.draft.error, error):
@@ -150,6 +187,84 @@ class Tracer:
             self.current = outer
             self._writing = writing
 
+    def _call(self, entry: Entry, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+        """Call a function; where fake tensors can't answer, assume; where they fail, say what PyTorch itself says."""
+        name = assumed.name_of(func)
+        if self.real is not None:
+            return func(*self.real.guarded(name, args), **kwargs)
+        if name in ("numpy", "__array__", "data_ptr"):
+            return self._hand_out(name, args)
+        try:
+            if name == "one_hot":
+                self._refuse(ranges.check_classes(args, kwargs, self.known))
+            return func(*args, **kwargs)
+        except assumed.UNKNOWN as error:
+            return self._assume(entry, func, args, kwargs, error)
+        except Exception as error:
+            if error is self._genuine or (self.draft.error is not None and _same(self.draft.error, error)):
+                raise
+            said = genuine.error_of(func, args, kwargs, self.known)
+            if said is None:
+                raise
+            self._genuine, self._stray = said, None
+            raise said from error
+
+    def _assume(
+        self,
+        entry: Entry,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        error: Exception,
+    ) -> Any:  # noqa: ANN401
+        """What a function would return that asks for values; a size is marked, a value that Python reads is noted."""
+        result = assumed.result(func, args, kwargs, truth=self.truth, known=self.known)
+        if result is assumed.NONE:
+            raise error from None
+        if assumed.reads(func):
+            if self.known.stored(args[0]) is None:
+                self.draft.reads.append(source.here())
+        elif not assumed.is_exact(func, args, self.known):
+            self.draft.assumed += 1
+            entry.marks.add("assumed")
+        return result
+
+    def _hand_out(self, name: str, args: tuple[Any, ...]) -> Any:  # noqa: ANN401
+        """A tensor's values as an array, where they are known."""
+        value = self.known.stored(args[0])
+        if value is None or name == "data_ptr":
+            raise RuntimeError(f"A fake tensor has no memory to give to {name}().")
+        with unseen():
+            return value.detach().clone().numpy()
+
+    def _refuse(self, found: tuple[Exception, ranges.Stray] | None) -> None:
+        """Raise what PyTorch would, where an index is out of range."""
+        if found is not None:
+            self._genuine, self._stray = found
+            raise found[0]
+
+    def _run(self, func: Any, rule: cost.Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+        """Run one dispatched operator on real tensors without harm, or on fake ones with what is known of them."""
+        if self.real is not None:
+            return self.real.run(func, rule.written, args, kwargs)
+        self._refuse(ranges.check(func, args, self.known))
+        try:
+            result = func(*args, **kwargs)
+        except assumed.UNKNOWN:
+            result = self.known.answer(func, args, kwargs)
+            if result is NotImplemented:
+                raise
+        else:
+            self.known.follow(func, args, kwargs, result, self._targets(rule, args, kwargs))
+        return result
+
+    def _targets(self, rule: cost.Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[torch.Tensor]:
+        """The tensors that an operator writes to."""
+        found: list[torch.Tensor] = []
+        for at, name in rule.written:
+            found.extend(flow.tensors(args[at] if at < len(args) else kwargs.get(name)))
+        return found
+
     def dispatched(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
         """Run one dispatched operator: count it, note what it writes; alone (TorchScript) it is an operator itself."""
         self.check()
@@ -160,18 +275,17 @@ class Tracer:
         alone = entry is None and not self.quiet and bool(self._stack)
         if alone:
             with torch._C.DisableTorchFunction():  # noqa: SLF001 (else it comes back as a function, and counts twice)
-                result = func(*args, **kwargs)
+                result = self._run(func, rule, args, kwargs)
         else:
-            result = func(*args, **kwargs)
+            result = self._run(func, rule, args, kwargs)
         writing = self._writing
         if alone:
-            args, kwargs = self._faked(args, kwargs)
+            args, kwargs = self._own(args, kwargs)
             entry, self._writing = Entry(-1, self._stack[-1]), []
         if entry is not None and rule.costs:
             rule.charge(entry, args, result)
-        for at, name in rule.written:
-            target = args[at] if at < len(args) else kwargs.get(name)
-            self._writing.extend(flow.tensors(target))
+        if rule.written:
+            self._writing.extend(self._targets(rule, args, kwargs))
         if alone and entry is not None:
             try:
                 result = self._done(entry, func, args, kwargs, result)
@@ -190,7 +304,7 @@ class Tracer:
         """Write a finished operator down, unless it only told something about a tensor (its shape)."""
         found = list(flow.tensors(result))
         op = operators.operator(func)
-        written = {storage_of(tensor) for tensor in self._writing} if self._writing else set()
+        written = {flow.storage(tensor) for tensor in self._writing} if self._writing else set()
         if written and not found and op.name == "__setitem__":
             found = [args[0]]
         if not found:
@@ -199,12 +313,12 @@ class Tracer:
         self._begin(entry, op, args, kwargs)
         entry.place = source.here()
         given = {id(tensor): tensor for tensor in flow.tensors((args, kwargs))}
-        if id(result) in given and storage_of(result) not in written:
+        if id(result) in given and flow.storage(result) not in written:
             result = self._alias(result)
             found = [result]
         seen: dict[int, int] = {}
         for tensor in found:
-            if id(tensor) in given and storage_of(tensor) in written:
+            if id(tensor) in given and flow.storage(tensor) in written:
                 entry.marks.add("in-place")
             if id(tensor) not in seen:
                 seen[id(tensor)] = self.ledger.produce(tensor)
@@ -262,9 +376,13 @@ class Tracer:
         return bool(values or stored)
 
     def _pass_through(self, entry: Entry, result: Any, before: dict[int, Any]) -> Any:  # noqa: ANN401
-        """Put an identity operator into a module that returned only what it received, so that edges run through it."""
+        """Put an identity operator into a module that returned only what it received or holds, for its edges."""
         found = list(flow.tensors(result))
-        if not found or any(before.get(id(tensor)) != self.ledger.refer(tensor) for tensor in found):
+        known = [self.ledger.refer(tensor) for tensor in found]
+        if not found or any(
+            values and before.get(id(tensor)) != (values, stored)
+            for tensor, (values, stored) in zip(found, known, strict=True)
+        ):
             return result
         identity = Entry(len(self.draft.entries), entry.index, type="identity")
         identity.marks.add("passthrough")
@@ -274,43 +392,55 @@ class Tracer:
             if id(tensor) not in fresh:
                 identity.inputs.append((f"input{len(fresh)}" if fresh else "input", *self.ledger.refer(tensor)))
                 fresh[id(tensor)] = self._alias(tensor)
-        result = _replace(result, fresh)
+        result = flow.replaced(result, fresh)
         for tensor in flow.tensors(result):
             identity.outputs.append(self.ledger.produce(tensor))
         return result
 
     def _alias(self, tensor: torch.Tensor) -> torch.Tensor:
         """Another tensor object on the same storage, so that what follows the one can be told from the other's."""
-        self.quiet, quiet = True, self.quiet
-        current, self.current = self.current, None
         try:
-            with torch._C.DisableTorchFunction():  # noqa: SLF001 (this is not the model's doing)
+            with self._aside():
                 # A chain of views takes quadratic time, one of detached tensors does not; gradients need the view.
                 make = torch.ops.aten.alias if tensor.requires_grad else torch.ops.aten.detach
                 return make.default(tensor)  # type: ignore[no-any-return]
         except Exception:  # noqa: BLE001 (a subclass without aliases keeps its object)
             return tensor
-        finally:
-            self.quiet, self.current = quiet, current
 
-    def _faked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Swap real tensors (a closure's, a global module's) for fake ones, so that nothing can write to them."""
-        fake = self.skeleton.fake
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """What runs inside is not the model's doing, and is not written down."""
+        kept = self.quiet, self.current, self._writing
+        self.quiet, self.current, self._writing = True, None, []
+        try:
+            with torch._C.DisableTorchFunction():  # noqa: SLF001 (no other way to keep functions out of sight)
+                yield
+        finally:
+            self.quiet, self.current, self._writing = kept
+
+    def _own(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Swap tensors from elsewhere (a closure's, a global module's) for stand-ins, which may be written."""
         for item in (*args, *kwargs.values()):
             if isinstance(item, (list, tuple)):
-                if any(
-                    isinstance(part, torch.Tensor) and getattr(part, "fake_mode", None) is not fake for part in item
-                ):
+                if any(isinstance(part, torch.Tensor) and self._foreign(part) for part in item):
                     break
-            elif isinstance(item, torch.Tensor) and getattr(item, "fake_mode", None) is not fake:
+            elif isinstance(item, torch.Tensor) and self._foreign(item):
                 break
         else:
             return args, kwargs
         return tuple(self._swap(item) for item in args), {name: self._swap(item) for name, item in kwargs.items()}
 
+    def _foreign(self, tensor: torch.Tensor) -> bool:
+        if flow.inner(tensor) is not None:
+            return False
+        if self.real is not None:
+            return self.ledger.is_new(tensor) and id(tensor) not in self.real.originals
+        return getattr(tensor, "fake_mode", None) is not self.skeleton.fake
+
     def _swap(self, item: Any) -> Any:  # noqa: ANN401
-        if isinstance(item, torch.Tensor) and getattr(item, "fake_mode", None) is not self.skeleton.fake:
-            return self.skeleton.tensor(item)
+        if isinstance(item, torch.Tensor) and self._foreign(item):
+            with torch._C.DisableTorchFunction():  # noqa: SLF001 (this is not the model's doing)
+                return self.skeleton.tensor(item)
         if type(item) in (list, tuple):
             return type(item)(self._swap(part) for part in item)
         return item
@@ -328,6 +458,8 @@ class Tracer:
         else:
             entry.marks.add("unfinished")
         draft.error = error
+        draft.genuine = self._genuine is not None and _same(self._genuine, error)
+        draft.stray = self._stray if draft.genuine else None
 
     def _introduce(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Give the model's inputs their values."""
@@ -367,13 +499,3 @@ def _same(first: BaseException, second: BaseException) -> bool:
             return True
         seen = seen.__cause__ or seen.__context__
     return False
-
-
-def _replace(thing: Any, fresh: dict[int, torch.Tensor]) -> Any:  # noqa: ANN401
-    if isinstance(thing, torch.Tensor):
-        return fresh.get(id(thing), thing)
-    if type(thing) in (list, tuple):
-        return type(thing)(_replace(item, fresh) for item in thing)
-    if type(thing) is dict:
-        return {key: _replace(item, fresh) for key, item in thing.items()}
-    return thing

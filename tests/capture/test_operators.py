@@ -250,7 +250,7 @@ def test_real_values_of_buffers_steer_the_pass():
 def test_what_depends_on_data_is_assumed_and_marked():
     recording, found = operators(lambda _, x: x[x > 0] * 2)
     assert [(node.type, "assumed" in node.marks) for node in found] == [(">", False), ("[…]", True), ("*", False)]
-    assert recording.notes == ("1 result depends on data and was assumed; marked in the graph.",)
+    assert recording.notes == ("1 size depends on data and was assumed; marked in the graph.",)
 
 
 def test_a_torchscript_child_shows_its_operators():

@@ -172,7 +172,7 @@ def test_a_shape_bug_shows_the_graph_up_to_it():
     layer = recording.nodes[failed.parent]
     assert (layer.path, layer.marks, layer.message) == ("2", {"failed"}, recording.failure.message)
     assert [node.path for node in recording.nodes if "unfinished" in node.marks] == [""]
-    assert recording.failure.message == "a and b must have same reduction dim, but got [1, 4] X [5, 2]."
+    assert recording.failure.message == "addmm: mat1 and mat2 shapes cannot be multiplied (1x4 and 5x2)"
     assert recording.failure.hint == (
         "Linear 2 takes 5 features and got 4: set in_features=4 there, or make the layer before it return 5."
     )
@@ -344,8 +344,8 @@ def test_where_nothing_can_be_inferred_the_note_says_what_to_pass():
     assert [node.path for node in recording.nodes] == ["", "inner"]
     assert recording.notes == (
         (
-            "No input could be inferred (tried 1×3×224×224 float32: 'FakeTensor' object has no attribute 'nodes'). "
-            "Pass one to see the graph: show(model, x) or input_size=(1, 3, 224, 224)."
+            "No input could be inferred (tried 1×3×224×224 float32: 'Tensor' object has no attribute 'nodes'). "
+            "forward takes graph: show(model, graph) or input_size=(1, 3, 224, 224)."
         ),
     )
 
