@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from notebookviz.table import ModuleTable
 
 GRACE: Final = 20.0
-_STATE_KEYS: Final = frozenset({"opened", "selected", "view", "options", "split", "height", "tab"})
+_STATE_KEYS: Final = frozenset({"opened", "selected", "inside", "view", "options", "split", "height", "tab"})
 
 _open: weakref.WeakSet[Any] = weakref.WeakSet()
 _numbers = itertools.count()

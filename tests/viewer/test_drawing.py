@@ -209,7 +209,7 @@ def test_a_fold_says_how_many_of_what_and_opens_to_the_list(harness: Harness) ->
     folded = len(recording.nodes)
     layers = next(node.index for node in recording.nodes if node.path == "layers")
     harness.show(recording)
-    texts = harness.frame.locator(f"[data-id='{folded}'] text").all_text_contents()
+    texts = harness.frame.locator(f"[data-id='{folded}'] :is(.node-item text, .nbv-caption tspan)").all_text_contents()
     assert [text for text in texts if text] == ["5 × Block", "+", "0 … 4"]
     harness.open([0, layers, folded], folded)
     title = harness.frame.locator(f".cluster[data-id='{folded}'] .nbv-title-name tspan").all_text_contents()

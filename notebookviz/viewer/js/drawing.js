@@ -5,6 +5,7 @@ import { Canvas } from './canvas.js';
 import { watchDoubleClicks } from './clicks.js';
 import { Paint } from './paint.js';
 import { picture } from './picture.js';
+import { Lights } from './lights.js';
 import { Graph, Node } from './structure.js';
 import { hookGrapher } from './titles.js';
 import { escaped } from './text.js';
@@ -29,6 +30,8 @@ export function createDrawing(netron, grapher, host, post) {
             this.canvas = new Canvas(host.document, () => this.target);
             this._wanted = null;
             this._updating = null;
+            this._views = new Map();
+            this._lights = new Lights(host.document);
             this._hits = { ids: [], current: null };
             this._paint = new Paint(host.document);
             this._posted = null;
@@ -58,8 +61,8 @@ export function createDrawing(netron, grapher, host, post) {
         }
 
         /** Changes which modules are open; what comes while one change is drawn is drawn after it, all at once. */
-        update(ids, anchor) {
-            this._wanted = { ids, anchor: anchor ?? null };
+        update(ids, anchor, root) {
+            this._wanted = { ids, anchor: anchor ?? null, root: root ?? 0 };
             this._updating ??= this._work().finally(() => {
                 this._updating = null;
             });
@@ -68,14 +71,16 @@ export function createDrawing(netron, grapher, host, post) {
 
         async _work() {
             while (this._wanted) {
-                const { ids, anchor } = this._wanted;
+                const { ids, anchor, root } = this._wanted;
+                const { root: before } = this.structure;
+                this._views.set(before, this.canvas.view);
                 this._wanted = null;
-                await this._redraw(() => this.structure.open(ids), anchor);
+                await this._redraw(() => this.structure.open(ids, root), anchor, before !== root && (() => this._arrive(root)));
             }
         }
 
         /** Draws again in the same canvas; what was clicked, zoom and selection keep their place. */
-        async _redraw(change, anchor) {
+        async _redraw(change, anchor, arrive) {
             const start = performance.now();
             const selected = this.target ? [...this.target.selection].map((item) => item.value) : [];
             const spots = this._spots(anchor);
@@ -92,12 +97,24 @@ export function createDrawing(netron, grapher, host, post) {
             } finally {
                 this._keeping = false;
             }
+            if (arrive) {
+                arrive();
+            }
             const kept = selected.filter((value) => this.target.find(value));
             if (kept.length > 0) {
                 this.target.select(kept, 'panel');
             }
             this._light();
             await this.drawn(start);
+        }
+
+        /** Another module fills the canvas: as it was left, or fitted. */
+        _arrive(root) {
+            if (this._views.has(root)) {
+                this.canvas.view = this._views.get(root);
+            } else {
+                this.fit();
+            }
         }
 
         /** Places that may be kept, best first: what was clicked, else what is seen nearest to the middle. */
@@ -153,6 +170,7 @@ export function createDrawing(netron, grapher, host, post) {
 
         /** Tells the panel what is drawn, once it is painted. */
         async drawn(start) {
+            this._lights.forget();
             await new Promise((resolve) => {
                 requestAnimationFrame(() => requestAnimationFrame(resolve));
             });
@@ -286,6 +304,22 @@ export function createDrawing(netron, grapher, host, post) {
             }
         }
 
+        /** A key that the structure view has a use for. @param {string} key @param {boolean} shift @returns {boolean} */
+        press(key, shift) {
+            if (!this.structure) {
+                return false;
+            }
+            if (key === 'Enter' && typeof this._posted === 'number') {
+                post({ type: 'press', id: this._posted, only: shift });
+                return true;
+            }
+            if (key === 'Backspace') {
+                post({ type: 'leave' });
+                return true;
+            }
+            return this._lights.press(key.toLowerCase(), this._posted);
+        }
+
         // What follows replaces members of Netron's view.
 
         /** Netron's find goes through all nodes, also those inside closed modules. */
@@ -368,6 +402,7 @@ export function createDrawing(netron, grapher, host, post) {
 
         /** The view and selection with which the next structure is first shown. @param {{view?: object, selected?: number}|null} how */
         first(how) {
+            this._views.clear();
             this._first = how && { view: how.view || null, selected: how.selected ?? null };
         }
 

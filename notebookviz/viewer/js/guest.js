@@ -50,6 +50,9 @@ export function shareInput(window, post, view) {
             event.preventDefault();
             event.stopImmediatePropagation();
             post({ type: 'key', key: '/' });
+        } else if (!typing && drawing && !event.ctrlKey && !event.metaKey && !event.altKey && drawing.press(event.key, event.shiftKey)) {
+            event.preventDefault();
+            event.stopImmediatePropagation();
         } else if (event.key === 'Escape' && !open(document, 'sidebar') && !open(document, 'menu') && !document.body.classList.contains('about')) {
             inside(false);
             post({ type: 'key', key: 'Escape' });

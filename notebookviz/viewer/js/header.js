@@ -2,6 +2,7 @@
 
 import { button, element, icon } from './dom.js';
 import { count, memory } from './format.js';
+import { openMenu, popover } from './popover.js';
 
 /**
  * @typedef {object} Handlers
@@ -95,24 +96,7 @@ export class Header {
 
     _saveMenu() {
         const open = button({ icon: 'save', text: 'Save', label: 'Save', class: 'tool', press: () => {
-            const menu = element('div', { class: 'popover menu', role: 'menu', 'aria-label': 'Save' });
-            const items = this._handlers.saves.map((save) => element('button', {
-                type: 'button', role: 'menuitem', class: 'item', text: save.label, on: { click: () => {
-                    close();
-                    save.press(open);
-                } }
-            }));
-            menu.append(...items);
-            menu.addEventListener('keydown', (event) => {
-                const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-                if (step) {
-                    event.preventDefault();
-                    const root = menu.getRootNode();
-                    items[(items.indexOf(root.activeElement) + step + items.length) % items.length].focus();
-                }
-            });
-            const close = popover(this.node, open, menu);
-            items[0].focus();
+            openMenu(this.node, open, 'Save', this._handlers.saves.map(({ label, press }) => ({ label, press: () => press(open) })));
         } });
         open.setAttribute('aria-haspopup', 'menu');
         return open;
@@ -123,46 +107,4 @@ export class Header {
 function amount(number, unit) {
     const text = count(number);
     return /[a-z]$/i.test(text) ? `${text}${unit}` : `${text} ${unit}`;
-}
-
-/**
- * Put something below a button until it is left, or Escape is pressed.
- * @param {HTMLElement} holder @param {HTMLElement} anchor @param {HTMLElement} node
- * @returns {() => void} Closes it.
- */
-export function popover(holder, anchor, node) {
-    const outer = holder.getBoundingClientRect();
-    const inner = anchor.getBoundingClientRect();
-    holder.append(node);
-    const left = Math.min(inner.left - outer.left, outer.width - node.offsetWidth - 8);
-    node.style.left = `${Math.max(4, left)}px`;
-    node.style.top = `${inner.bottom - outer.top + 4}px`;
-    const close = () => {
-        if (node.isConnected) {
-            node.remove();
-            anchor.focus();
-        }
-    };
-    node.addEventListener('keydown', (event) => {
-        if (event.key === 'Escape') {
-            event.stopPropagation();
-            close();
-        }
-    });
-    node.addEventListener('focusout', (event) => {
-        if (node.isConnected && event.relatedTarget !== null && !node.contains(event.relatedTarget)) {
-            node.remove();
-        }
-    });
-    const root = holder.getRootNode();
-    const outside = (event) => {
-        if (!node.isConnected) {
-            root.removeEventListener('pointerdown', outside);
-        } else if (!event.composedPath().includes(node)) {
-            root.removeEventListener('pointerdown', outside);
-            node.remove();
-        }
-    };
-    root.addEventListener('pointerdown', outside);
-    return close;
 }

@@ -138,6 +138,12 @@ class Scene {
         const indices = new Map();
         const items = [...here.items, ...here.in.values(), ...here.out.values()];
         items.forEach((item, index) => indices.set(item, index));
+        const bundles = new Map();
+        const bundle = ({ from, sources }) => {
+            const key = [from, ...sources].join('\n\n');
+            bundles.set(key, bundles.get(key) ?? bundles.size);
+            return bundles.get(key);
+        };
         const problem = {
             boxes: here.items.map((item) => {
                 const inner = this._scopes.get(item);
@@ -145,7 +151,7 @@ class Scene {
             }),
             in: here.in.size,
             out: here.out.size,
-            links: [...here.links.values()].map((item) => [indices.get(item.from), indices.get(item.to), item.width, item.height, item.minlen, item.weight]),
+            links: [...here.links.values()].map((item) => [indices.get(item.from), indices.get(item.to), item.width, item.height, item.minlen, item.weight, bundle(item)]),
             title: here.box ? [here.box.width, here.box.height] : null,
             sideways: this._sideways
         };

@@ -6,10 +6,13 @@ const PAD = 12;
 const TITLE_GAP = 2;
 const PORT = 6;
 const LOPSIDED = 260;
+const LEAST_STOPS = 3;
+const STRAIGHT = 4;
 
 /**
  * @param {{layout: Function}} dagre
- * @param {object} problem Boxes, ports and links by index: boxes first, then the ports in, then the ports out.
+ * @param {object} problem Boxes, ports and links by index: boxes first, then the ports in, then the ports out.  Links with the
+ *     same last number carry the same values from the same place.
  * @param {object} options Netron's layout options.
  */
 export function solve(dagre, problem, options) {
@@ -36,20 +39,92 @@ function flow(dagre, problem, { nodesep, ranksep, ranker }) {
         const [width, height] = problem.boxes[index] || [PORT, 1];
         nodes.push({ v: name(index), width, height, parent: null });
     }
-    const edges = problem.links.map(([v, w, width, height, minlen, weight]) => ({
-        v: name(v), w: name(w), width, height, minlen, weight, labeloffset: 10, labelpos: 'r'
+    const edges = [];
+    const join = (v, w, width, height, minlen, weight) => {
+        const edge = { v: name(v), w: name(w), width, height, minlen, weight, labeloffset: 10, labelpos: 'r' };
+        edges.push(edge);
+        return edge;
+    };
+    const rails = railsOf(problem, last);
+    rails.stops.forEach((index) => nodes.push({ v: name(index), width: PORT, height: 1, parent: null }));
+    const pieces = new Map(rails.pieces.map(([from, to, link]) => {
+        const [, , width, height] = problem.links[link] || [0, 0, 0, 0];
+        return [to, join(from, to, width, height, 1, STRAIGHT)];
     }));
+    const links = problem.links.map(([v, w, width, height, minlen, weight], index) => {
+        const line = rails.lines.get(index);
+        return line ? [...line.map((stop) => pieces.get(stop)), join(line[line.length - 1], w, 0, 0, 1, weight)] : [join(v, w, width, height, minlen, weight)];
+    });
     hold(problem, nodes, edges, first, last);
     dagre.layout(nodes, edges, { nodesep, ranksep, rankdir: 'TB', ...(ranker && nodes.length > 3000 ? { ranker } : {}) }, {});
+    const places = new Map(nodes.map(({ v, x, y }) => [v, [x, y]]));
     const ports = new Map(nodes.slice(first, last).map((node, index) => [first + index, [node.x, node.y]]));
     return {
         boxes: nodes.slice(0, first).map((node) => [node.x, node.y]),
         ports,
-        links: edges.slice(0, problem.links.length).map((edge) => ({
-            points: edge.points.slice(1, -1).map(({ x, y }) => [x, y]),
-            label: 'x' in edge && edge.width > 0 ? [edge.x, edge.y] : null
-        }))
+        links: links.map((line, index) => {
+            const [, , width] = problem.links[index];
+            const named = line.find((edge) => edge.width > 0);
+            return {
+                points: line.flatMap((edge, at) => [...(at ? [places.get(edge.v)] : []), ...edge.points.slice(1, -1).map(({ x, y }) => [x, y])]),
+                label: width > 0 && named ? [named.x, named.y] : null
+            };
+        })
     };
+}
+
+/**
+ * What goes from one place to many that follow each other (a mask to all blocks) runs along one rail with a stop above each,
+ * not along a line of its own for each.
+ * @returns {{stops: number[], pieces: [number, number, number][], lines: Map<number, number[]>}} Nodes to add; from where to where
+ *     with the link whose label it bears; the stops of each link.
+ */
+function railsOf(problem, next) {
+    const ranks = ranksOf(problem);
+    const groups = new Map();
+    problem.links.forEach(([, , , , , , bundle], index) => groups.set(bundle, [...(groups.get(bundle) || []), index]));
+    const found = { stops: [], pieces: [], lines: new Map() };
+    for (const group of groups.values()) {
+        const steps = [...new Set(group.map((index) => ranks.get(problem.links[index][1])))].sort((a, b) => a - b);
+        if (steps.length < LEAST_STOPS) {
+            continue;
+        }
+        const label = group.find((index) => problem.links[index][2] > 0);
+        let from = problem.links[group[0]][0];
+        const line = [];
+        steps.slice(1).forEach((step, at) => {
+            const stop = next + found.stops.length;
+            found.stops.push(stop);
+            found.pieces.push([from, stop, at === 0 ? label : -1]);
+            line.push(stop);
+            group.filter((index) => ranks.get(problem.links[index][1]) === step).forEach((index) => found.lines.set(index, [...line]));
+            from = stop;
+        });
+    }
+    return found;
+}
+
+/** How many links lie at most between a place and what comes first. */
+function ranksOf({ links }) {
+    const into = new Map();
+    links.forEach(([from, to]) => into.set(to, [...(into.get(to) || []), from]));
+    const ranks = new Map();
+    const rank = (start) => {
+        const stack = [start];
+        while (stack.length > 0) {
+            const index = stack[stack.length - 1];
+            const waiting = (into.get(index) || []).filter((from) => !ranks.has(from));
+            if (waiting.length > 0) {
+                ranks.set(index, 0);
+                stack.push(...waiting);
+            } else {
+                ranks.set(index, Math.max(-1, ...(into.get(index) || []).map((from) => ranks.get(from))) + 1);
+                stack.pop();
+            }
+        }
+    };
+    links.forEach(([, to]) => rank(to));
+    return ranks;
 }
 
 /** Holds ports at the border: above all that has no port above it, below all that has none below. */

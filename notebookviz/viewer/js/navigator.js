@@ -1,12 +1,13 @@
 /** Opening, selecting and finding: keeps table, page and the path above it at one outline. */
 
 import { Find } from './find.js';
+import { openedTo } from './levels.js';
 import { Outline } from './outline.js';
 
 export class Navigator {
 
     /**
-     * @param {{opened: number[]|undefined, selected: number|null}} kept
+     * @param {{opened: number[]|undefined, selected: number|null, inside?: number}} kept
      * @param {object} parts
      * @param {import('./table.js').Table} parts.table
      * @param {import('./stage.js').Stage} parts.stage
@@ -49,6 +50,48 @@ export class Navigator {
         }
     }
 
+    /** Open or close a module call or fold, if it can be. @param {number|null} id */
+    turn(id) {
+        if (id !== null && this.recording.canOpen(id)) {
+            this.toggle(id, !this.outline.opened.has(id));
+        }
+    }
+
+    /** Close all in the canvas, or open all down to a depth. @param {number} depth From 1. */
+    openTo(depth) {
+        const { outline, recording } = this;
+        for (const id of [...outline.opened]) {
+            if (id !== outline.inside && recording.ancestors(id).includes(outline.inside)) {
+                outline.turn(id, false);
+            }
+        }
+        openedTo(recording, outline.inside, depth).forEach((id) => outline.turn(id, true));
+        this._tell(outline.visible(outline.selected));
+    }
+
+    /** Let one module call or fold fill the canvas; the model itself is 0. @param {number|null} id */
+    enter(id) {
+        const { outline } = this;
+        if (id === null || id === outline.inside || !this.recording.canOpen(id)) {
+            return;
+        }
+        const left = this.recording.ancestors(outline.inside).includes(id) ? outline.inside : null;
+        outline.inside = id;
+        this._tell(null);
+        if (left !== null) {
+            this.select(left, true);
+        } else {
+            this.selected(this.outline.visible(outline.selected));
+        }
+    }
+
+    /** Step out of what fills the canvas, to what encloses it. */
+    leave() {
+        if (this.outline.inside > 0) {
+            this.enter(this.outline.outer);
+        }
+    }
+
     /** Select a node and open what hides it. @param {number} wanted @param {boolean} scroll */
     select(wanted, scroll) {
         const id = this.outline.drawnAs(wanted);
@@ -76,7 +119,11 @@ export class Navigator {
             return;
         }
         if (Array.isArray(opened)) {
+            const added = opened.find((id) => !this.outline.opened.has(id));
             this.outline.opened = new Set(opened);
+            if (added ?? selected) {
+                this.outline.surround(added ?? selected);
+            }
             this._tell(null);
         }
         if (selected !== undefined) {
@@ -116,15 +163,17 @@ export class Navigator {
 
     _tell(anchor) {
         this._parts.table.opened = this.outline.opened;
-        this._parts.post({ type: 'opened', ids: this.outline.frames, anchor });
+        this._parts.post({ type: 'opened', ids: this.outline.frames, root: this.outline.inside, anchor });
         this.light();
+        this._trail();
         this._parts.changed();
     }
 
     _trail() {
         const { nodes } = this.recording;
-        this._parts.stage.path = this.outline.line.map((id) => ({
-            id, name: nodes[id].kind === 'module' ? this._parts.table.tree.name(id) : nodes[id].type
-        }));
+        const { inside, line, selected } = this.outline;
+        this._parts.stage.show(line.map((id) => ({
+            id, name: nodes[id].kind === 'module' ? this._parts.table.tree.name(id) : nodes[id].type, fold: nodes[id].kind === 'fold'
+        })), inside, this.outline.enterable(selected));
     }
 }

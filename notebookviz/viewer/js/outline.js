@@ -1,12 +1,13 @@
-/** Which modules of a recording are open, and which node is selected.  Knows no DOM. */
+/** Which modules of a recording are open, which one fills the canvas, and which node is selected.  Knows no DOM. */
 
 export class Outline {
 
-    /** @param {{opened: number[]|undefined, selected: number|null}} kept As it was when last seen; nothing is undefined. */
-    constructor({ opened, selected }) {
+    /** @param {{opened: number[]|undefined, selected: number|null, inside?: number}} kept As it was when last seen; nothing is undefined. */
+    constructor({ opened, selected, inside }) {
         this._fresh = !opened;
         this.opened = new Set(opened ?? [0]);
         this.selected = selected ?? null;
+        this.inside = inside ?? 0;
         this.recording = null;
     }
 
@@ -20,12 +21,16 @@ export class Outline {
             const carried = (id) => places.get(key(before.nodes[id])) ?? null;
             this.opened = new Set([...this.opened].map(carried).filter((id) => id !== null && recording.canOpen(id)));
             this.selected = this.selected === null ? null : carried(this.selected);
+            this.inside = carried(this.inside) ?? 0;
         } else if (this._fresh) {
             this.opened = new Set(recording.data.opened);
         }
         this.opened.add(0);
         if (!recording.nodes[this.selected]) {
             this.selected = null;
+        }
+        if (!recording.canOpen(this.inside)) {
+            this.inside = 0;
         }
     }
 
@@ -43,11 +48,35 @@ export class Outline {
         }
     }
 
-    /** Open all that hides a node. @param {number} id @returns {boolean} Whether anything was closed. */
+    /** Open all that hides a node, and step out as far as needed. @param {number} id @returns {boolean} Whether anything hid it. */
     reveal(id) {
-        const closed = this.recording.ancestors(id).filter((each) => !this.opened.has(each));
+        const left = this.surround(id);
+        const above = this.recording.ancestors(id);
+        const closed = above.slice(0, Math.max(0, above.indexOf(this.inside))).filter((each) => !this.opened.has(each));
         closed.forEach((each) => this.opened.add(each));
-        return closed.length > 0;
+        return left || closed.length > 0;
+    }
+
+    /** Step out until a node is inside. @param {number} id @returns {boolean} Whether a step was needed. */
+    surround(id) {
+        const before = this.inside;
+        while (this.inside > 0 && !this.recording.ancestors(id).includes(this.inside)) {
+            this.inside = this.recording.nodes[this.inside].parent;
+        }
+        return this.inside !== before;
+    }
+
+    /** The module call round what fills the canvas; a fold is passed by. */
+    get outer() {
+        const { kind, parent } = this.recording.nodes[this.recording.nodes[this.inside].parent];
+        return kind === 'fold' ? parent : this.recording.nodes[this.inside].parent;
+    }
+
+    /** The innermost module call or fold that a node is or lies in, and that may fill the canvas. @param {number|null} id @returns {number|null} */
+    enterable(id) {
+        const line = id === null ? [] : [id, ...this.recording.ancestors(id)];
+        const found = line.slice(0, line.indexOf(this.inside)).find((each) => this.recording.canOpen(each));
+        return found ?? null;
     }
 
     /** The node that is drawn for a node: the one operator of a module is drawn as that module. @param {number} id */
@@ -62,11 +91,14 @@ export class Outline {
             return null;
         }
         const drawn = this.recording.tensors === 'none' || !this.recording.nodes[id].marks.includes('uncalled');
-        return drawn && this.recording.ancestors(id).every((each) => this.opened.has(each)) ? id : null;
+        const above = this.recording.ancestors(id);
+        const depth = above.indexOf(this.inside);
+        return drawn && depth >= 0 && above.slice(0, depth).every((each) => this.opened.has(each)) ? id : null;
     }
 
     /** The nodes from the model to the selected one. */
     get line() {
-        return this.selected === null ? [0] : [...this.recording.ancestors(this.selected).reverse(), this.selected];
+        const last = this.selected ?? this.inside;
+        return [...this.recording.ancestors(last).reverse(), last];
     }
 }

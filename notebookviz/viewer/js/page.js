@@ -62,7 +62,7 @@ class Page {
                 break;
             case 'opened':
                 // Not awaited: while one change is drawn the next may come, and only the last is drawn.
-                drawing.update(message.ids, message.anchor).catch((error) => this.fail(error));
+                drawing.update(message.ids, message.anchor, message.root).catch((error) => this.fail(error));
                 break;
             case 'select':
                 await drawing.settled();
@@ -95,7 +95,7 @@ class Page {
             const packed = ArrayBuffer.isView(message.recording) || message.recording instanceof ArrayBuffer;
             const recording = packed ? await Recording.unpack(bytesOf(message.recording)) : new Recording(message.recording);
             const graph = new Graph(recording, (tensor) => this._tensor(tensor));
-            graph.open(message.opened || recording.data.opened);
+            graph.open(message.opened || recording.data.opened, message.root);
             host.format = structureFormat(graph);
             drawing.configure(message.options);
             this._document.title = graph.name || 'model';

@@ -6,6 +6,7 @@ import { element } from './dom.js';
 import { download } from './bytes.js';
 import { Header } from './header.js';
 import { OnnxView } from './onnx_view.js';
+import { levelsMenu } from './levels.js';
 import { Navigator } from './navigator.js';
 import { PageLink } from './link.js';
 import { Recording } from './recording.js';
@@ -158,14 +159,17 @@ export class Panel {
         this._header = new Header(this._subject, {
             refresh: () => this._refresh(), input: (text) => this._input(text), full: () => this._screen.toggle(), saves
         }, this._live);
-        this._stage = new Stage({ command: (name) => this._link.post({ type: 'command', name }), select: (id) => this._navigator.select(id, true) });
+        this._stage = new Stage({
+            command: (name) => this._link.post({ type: 'command', name }), select: (id) => this._navigator.select(id, true),
+            enter: (id) => this._navigator.enter(id), levels: () => levelsMenu(this._navigator)
+        });
         this._link = new PageLink(this._source.page, `Graph of ${this._subject.name}`, () => this._openPage(), (message) => this._hear(message));
         this._stage.hold(this._link.frame);
         this._stage.cover({ title: 'Drawing…', busy: true });
         const parts = [this._header.node];
         if (!file) {
             this._table = new Table(new Recording({ format: 1, nodes: [{ kind: 'module', type: this._subject.name }], values: [], initializers: [], inputs: [], outputs: [], totals: {}, tensors: 'none' }), {
-                select: (id, scroll) => this._navigator.select(id, scroll), open: (id, open) => this._navigator.toggle(id, open), find: () => this._toolbar.focusFind()
+                select: (id, scroll) => this._navigator.select(id, scroll), press: (id, only) => this._press(id, only), open: (id, open) => this._navigator.toggle(id, open), find: () => this._toolbar.focusFind()
             });
             this._navigator = new Navigator(this._source.state, {
                 table: this._table, stage: this._stage, post: (message) => this._link.post(message), changed: () => this._keep()
@@ -240,6 +244,8 @@ export class Panel {
                 this._keep();
             },
             key: ({ key }) => this._pageKey(key),
+            press: ({ id, only }) => (only ? this._navigator.enter(this._navigator.outline.enterable(id)) : this._navigator.turn(id)),
+            leave: () => this._navigator.leave(),
             focus: ({ inside }) => this.root.classList.toggle('inside', Boolean(inside)),
             error: ({ what, hint }) => {
                 this._stage.cover(null);
@@ -259,7 +265,7 @@ export class Panel {
             const { recording, opened, selected } = this._navigator.outline;
             this._link.post({
                 type: 'open', kind: 'structure', recording: recording.data, opened: [...opened], selected: this._navigator.outline.visible(selected),
-                view: this._state.view, options: this._state.options, ...themeOf(this.root)
+                root: this._navigator.outline.inside, view: this._state.view, options: this._state.options, ...themeOf(this.root)
             });
             this._colouring.tell();
         } else if (this._navigator.recording) {
@@ -283,7 +289,7 @@ export class Panel {
     _keep() {
         clearTimeout(this._keeping);
         const outline = this._navigator?.outline;
-        this._keeping = setTimeout(() => this._source.keep({ ...this._state, ...(outline && { opened: [...outline.opened], selected: outline.selected }) }), 250);
+        this._keeping = setTimeout(() => this._source.keep({ ...this._state, ...(outline && { opened: [...outline.opened], selected: outline.selected, inside: outline.inside }) }), 250);
     }
 
     // What is shown.
@@ -306,6 +312,7 @@ export class Panel {
         }
         this._state.kind = kind;
         this._toolbar.kind = kind;
+        this._stage.structural = kind === 'structure';
         this._colouring.shown = kind === 'structure';
         if (kind === 'onnx') {
             this._setTab('graph');
@@ -371,6 +378,21 @@ export class Panel {
             this._pageKey('/');
         } else if (event.key === 'Escape') {
             this._pageKey('Escape');
+        } else if (event.key === 'Backspace' && !typing) {
+            event.preventDefault();
+            this._navigator?.leave();
+        }
+    }
+
+    /** Enter on a row: open or close it and show it, or let it fill the canvas. */
+    _press(id, only) {
+        if (only) {
+            this._navigator.enter(this._navigator.outline.enterable(id));
+        } else {
+            if (id > 0) {
+                this._navigator.turn(id);
+            }
+            this._navigator.select(id, true);
         }
     }
 

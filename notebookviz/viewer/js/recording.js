@@ -35,7 +35,7 @@
 /**
  * @typedef {object} Visible What is drawn for one set of opened modules.
  * @property {number[]} nodes drawn as boxes, in the order they ran
- * @property {number[]} clusters opened modules drawn as frames, outermost first (never the root)
+ * @property {number[]} clusters opened modules drawn as frames, outermost first (never the one that fills the canvas)
  * @property {number} total how many boxes there would be, had the drawing no limit
  */
 
@@ -127,16 +127,15 @@ export class Recording {
         return node.parent >= 0 ? within(node.path, this.nodes[node.parent].path) : node.path;
     }
 
-    /** @param {Iterable<number>} ids @returns {Visible} */
-    visible(ids) {
+    /** @param {Iterable<number>} ids What is open. @param {number} [root] What fills the canvas. @returns {Visible} */
+    visible(ids, root = 0) {
         const opened = new Set(ids);
-        opened.add(0);
         const nodes = [];
         const clusters = [];
         let total = 0;
         const visit = (index) => {
-            if (index === 0 ? this.shown(0).length > 0 : opened.has(index) && this.canOpen(index)) {
-                if (index !== 0 && total < MOST) {
+            if (index === root ? this.shown(root).length > 0 : opened.has(index) && this.canOpen(index)) {
+                if (index !== root && total < MOST) {
                     clusters.push(index);
                 }
                 for (const child of this.shown(index)) {
@@ -149,7 +148,7 @@ export class Recording {
                 }
             }
         };
-        visit(0);
+        visit(root);
         return { nodes, clusters, total };
     }
 

@@ -1,6 +1,7 @@
-/** The right side: the path of the selection, zoom, and what covers the page when there is nothing to draw yet. */
+/** The right side: the path of the selection, what fills the canvas, zoom, and what covers the page when there is nothing to draw yet. */
 
 import { button, element } from './dom.js';
+import { openMenu } from './popover.js';
 
 export class Stage {
 
@@ -8,16 +9,25 @@ export class Stage {
      * @param {object} handlers
      * @param {(name: string) => void} handlers.command
      * @param {(id: number) => void} handlers.select
+     * @param {(id: number) => void} handlers.enter Let a module fill the canvas.
+     * @param {() => {label: string, note?: string, press: () => void}[]} handlers.levels What can be opened at once.
      */
     constructor(handlers) {
         this._handlers = handlers;
         this._path = element('nav', { class: 'path', 'aria-label': 'Selection' });
+        this._place = { inside: 0, enterable: null, outer: 0 };
+        this._back = button({ icon: 'back', label: 'Back', class: 'tool', press: () => handlers.enter(this._place.outer) });
+        this._only = button({ icon: 'only', label: 'Show only this module', class: 'tool', press: () => handlers.enter(this._place.enterable) });
+        this._levels = button({ icon: 'levels', text: 'Open', label: 'Open and close by depth', class: 'tool', press: () => openMenu(this._bar, this._levels, 'Open and close by depth', handlers.levels()) });
+        this._levels.setAttribute('aria-haspopup', 'menu');
+        this._back.hidden = this._only.hidden = this._levels.hidden = true;
         const tool = (icon, label, name) => button({ icon, label, class: 'tool', press: () => handlers.command(name) });
         this._cover = element('div', { class: 'cover', hidden: true });
         this._page = element('div', { class: 'page' });
+        this._bar = element('div', { class: 'bar trail' }, this._back, this._path, element('div', { class: 'tools' }, this._levels, this._only,
+            tool('fit', 'Fit the graph', 'fit'), tool('plus', 'Zoom in', 'zoom-in'), tool('minus', 'Zoom out', 'zoom-out')));
         this.node = element('section', { class: 'stage', 'aria-label': 'Graph' },
-            element('div', { class: 'bar trail' }, this._path, element('div', { class: 'tools' },
-                tool('fit', 'Fit the graph', 'fit'), tool('plus', 'Zoom in', 'zoom-in'), tool('minus', 'Zoom out', 'zoom-out'))),
+            this._bar,
             element('div', { class: 'drawing' }, this._page, this._cover));
     }
 
@@ -31,15 +41,35 @@ export class Stage {
         this.node.append(legend);
     }
 
-    /** @param {{id: number, name: string}[]} steps From the model to the selected node. */
-    set path(steps) {
+    /**
+     * @param {{id: number, name: string, fold: boolean}[]} steps From the model to the selected node.
+     * @param {number} inside What fills the canvas.
+     * @param {number|null} enterable What could fill it instead.
+     */
+    show(steps, inside, enterable) {
+        const depth = steps.findIndex(({ id }) => id === inside);
+        const outer = steps.slice(0, Math.max(0, depth)).filter(({ fold }) => !fold).pop();
+        const name = steps.find(({ id }) => id === enterable)?.name;
+        this._place = { inside, enterable, outer: outer ? outer.id : 0 };
+        this._levels.hidden = this._only.hidden = false;
+        this._back.hidden = inside === 0;
+        this._only.disabled = enterable === null;
+        say(this._back, outer ? `Back to ${outer.name} (Backspace)` : 'Back');
+        say(this._only, name ? `Show only ${name} (Shift+Enter)` : 'Show only one module: select it first');
         this._path.replaceChildren(...steps.flatMap(({ id, name }, index) => {
             const last = index === steps.length - 1;
             const step = element('button', {
-                type: 'button', class: 'step', text: name, title: name, 'aria-current': last ? 'true' : null, on: { click: () => this._handlers.select(id) }
+                type: 'button', class: index < depth ? 'step outer' : 'step', text: name, title: index < depth ? `Back to ${name}` : name,
+                'aria-current': last ? 'true' : null, on: { click: () => (index < depth ? this._handlers.enter(id) : this._handlers.select(id)) }
             });
             return index ? [element('span', { class: 'sep', text: '›', 'aria-hidden': 'true' }), step] : [step];
         }));
+    }
+
+    /** Whether what is drawn has modules that open. @param {boolean} shown */
+    set structural(shown) {
+        this._levels.hidden = this._only.hidden = !shown;
+        this._back.hidden = !shown || this._place.inside === 0;
     }
 
     /** @param {string} text What stands instead of steps. */
@@ -62,4 +92,9 @@ export class Stage {
             notice.action ? element('button', { type: 'button', class: 'action', text: notice.action, on: { click: notice.press } }) : null];
         this._cover.replaceChildren(...parts.filter((part) => part !== null));
     }
+}
+
+function say(button, text) {
+    button.title = text;
+    button.setAttribute('aria-label', text);
 }

@@ -55,7 +55,7 @@ export class Node {
 
     /** The frame in which the node is drawn, as Netron groups nodes. */
     get group() {
-        return this.row.parent > 0 ? String(this.row.parent) : null;
+        return this.row.parent === this._graph.root ? null : String(this.row.parent);
     }
 
     /** What stands below the type on the node: its name inside its module, and each mark as a word. */
@@ -119,9 +119,8 @@ export class Graph {
         this._weights = this._tensors.map((tensor) => new Value(line(tensor.name, NAME), tensor.type, tensor));
         this._values = recording.values.map(([dtype, dims, device], index) => new Value(`value ${index}\n${index}`, new TensorType([dtype, [...dims], device])));
         this._connect();
-        const argument = ([name, values], position, word) => new Argument(line(name || word, 40), values.map((value) => this._values[value]));
-        this.inputs = recording.inputs.slice(0, MOST).map((item, position) => argument(item, position, 'input'));
-        this.outputs = recording.outputs.slice(0, MOST).map((item, position) => argument(item, position, 'output'));
+        const own = (items, word) => items.slice(0, MOST).map(([name, values]) => new Argument(line(name || word, 40), values.map((value) => this._values[value])));
+        this._own = { inputs: own(recording.inputs, 'input'), outputs: own(recording.outputs, 'output') };
         this.metrics = totals(recording);
         this.metadata = [];
         /** @type {{row: (index: number) => [string, string]|null}|null} */
@@ -129,11 +128,14 @@ export class Graph {
         this.open([]);
     }
 
-    /** @param {Iterable<number>} ids The opened modules. */
-    open(ids) {
+    /** @param {Iterable<number>} ids The opened modules. @param {number} [root] The one that fills the canvas. */
+    open(ids, root = 0) {
         this.opened = new Set(ids);
-        this.opened.add(0);
-        const { nodes, clusters, total } = this.recording.visible(this.opened);
+        this.root = root;
+        const { inputs, outputs } = root === 0 ? this._own : { inputs: this.taken(root), outputs: this.given(root) };
+        this.inputs = inputs.slice(0, MOST);
+        this.outputs = outputs.slice(0, MOST);
+        const { nodes, clusters, total } = this.recording.visible(this.opened, root);
         this.total = total;
         this.nodes = nodes.map((index) => this.node(index));
         this.clusters = clusters.map((index) => this.node(index));

@@ -15,6 +15,7 @@ let tables = 0;
 /**
  * @typedef {object} Handlers
  * @property {(id: number, scroll: boolean) => void} select
+ * @property {(id: number, only: boolean) => void} press Enter, with Shift or without.
  * @property {(id: number, open: boolean) => void} open
  * @property {() => void} find
  */
@@ -37,7 +38,7 @@ export class Table {
         this._foot = element('div', { role: 'row', class: 'row foot' });
         this.grid = element('div', {
             class: 'grid', role: 'treegrid', tabindex: '0', 'aria-label': 'Modules',
-            on: { keydown: (event) => this._key(event), scroll: () => this._later(), click: (event) => this._click(event), focus: () => this._point() }
+            on: { keydown: (event) => this._key(event), scroll: () => this._later(), click: (event) => this._click(event), dblclick: (event) => this._twice(event), focus: () => this._point() }
         },
         element('div', { role: 'rowgroup', class: 'headgroup' }, this._head), this._body, element('div', { role: 'rowgroup', class: 'footgroup' }, this._foot));
         this._input = element('input', {
@@ -337,6 +338,13 @@ export class Table {
         }
     }
 
+    _twice(event) {
+        const row = event.target.closest('.body .row');
+        if (row && !event.target.closest('.twist')) {
+            this._handlers.press(Number(row.id.slice(this._id.length + 1)), false);
+        }
+    }
+
     _toggle(line) {
         if (!this._filter) {
             this._handlers.open(line.id, !line.open);
@@ -366,7 +374,7 @@ export class Table {
                 this._go(this._places.get(this._recording.nodes[line.id].parent));
             }
         } else if (event.key === 'Enter') {
-            this._handlers.select(line.id, true);
+            this._handlers.press(line.id, event.shiftKey);
         } else if (event.key === ' ') {
             if (line.parent && line.id !== 0) {
                 this._toggle(line);

@@ -118,7 +118,7 @@ function decorate(graph, document, actions) {
     frames.set(graph, clusters);
     for (const cluster of clusters) {
         cluster.element.parentNode.appendChild(cluster.element);
-        cluster.element.setAttribute('data-id', cluster.value.index);
+        name(cluster.element, cluster.value);
         cluster.element.classList.toggle('nbv-failed', isFailed(cluster.value));
         title(cluster, document, actions);
     }
@@ -133,6 +133,9 @@ function decorate(graph, document, actions) {
     for (const { label: edge } of graph.edges.values()) {
         const ends = [edge.from, edge.to].map((end) => end.element.getAttribute('data-id'));
         edge.element.setAttribute('data-edge', ends.join('>'));
+        if (edge.labelElement) {
+            edge.labelElement.setAttribute('data-label', ends.join('>'));
+        }
     }
 }
 
@@ -234,13 +237,20 @@ function caption(item) {
 
 function identify(item) {
     const node = item.value;
-    item.element.setAttribute('data-id', node.index);
+    name(item.element, node);
     for (const mark of node.row.marks) {
         item.element.classList.add(`nbv-${mark}`);
     }
     item.element.classList.toggle('nbv-failed', isFailed(node));
     if (node.opens) {
         item.definition.element.classList.add('nbv-toggle');
+    }
+}
+
+function name(element, node) {
+    element.setAttribute('data-id', node.index);
+    if (node.group !== null) {
+        element.setAttribute('data-frame', node.group);
     }
 }
 
