@@ -204,7 +204,8 @@ def _netron_methods() -> dict[str, Method]:
 def _page(panel: Panel, saved: bool) -> Page:  # noqa: FBT001 - named in Parts
     token = "" if saved else str(panel.served.get("token", ""))
     fallback, _ = _table_of(panel)
-    found = static_html(panel.subject, panel.graph, state=panel.state, token=token, fallback=fallback)
+    state = {**panel.state, "overlays": panel.overlays}
+    found = static_html(panel.subject, panel.graph, state=state, token=token, fallback=fallback)
     return Page(found.html, found.policy)
 
 
@@ -254,6 +255,10 @@ def _server() -> Server | None:
     except OSError as error:
         print(f"notebookviz: no local port could be opened ({error}).", file=sys.stderr)  # noqa: T201
         return None
+
+
+def _subject(model: nn.Module) -> dict[str, Any]:
+    return {"kind": "structure", "name": type(model).__name__, "variable": cells.variable(model)}
 
 
 def _height(height: int) -> int:

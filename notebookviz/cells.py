@@ -94,6 +94,17 @@ def listeners() -> Iterator[Any]:
     return iter(list(_listeners))
 
 
+def variable(thing: object) -> str:
+    """The name of the variable that holds something where cells run; ``""`` where none does.
+
+    Example:
+        >>> variable(object())
+        ''
+    """
+    names = vars(sys.modules["__main__"]).items() if "__main__" in sys.modules else ()
+    return next((name for name, value in list(names) if value is thing and not name.startswith("_")), "")
+
+
 def _before(_: object) -> None:
     _running[0] += 1
     run = current_run()

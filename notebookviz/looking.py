@@ -16,6 +16,7 @@ from notebookviz.graph.encode import pack
 from notebookviz.graph.fold import fold
 from notebookviz.hold import Hold
 from notebookviz.jobs import Job, Task
+from notebookviz.modules import Modules
 from notebookviz.parts import View
 from notebookviz.serving.protocol import Answer
 from notebookviz.table import ModuleTable
@@ -65,7 +66,9 @@ class Looking:
             self._inputs, self._options = inputs, options
         self._recording = recording
         self._exported = None
-        return View(pack(recording), recording, ModuleTable(recording), self.mark())
+        paths = [node.path for node in recording.nodes if node.kind == "module"]
+        packed = pack(recording, Modules(model).expressions(paths))
+        return View(packed, recording, ModuleTable(recording), self.mark())
 
     def mark(self) -> object:
         """What changes when the model does; None once it is gone."""

@@ -13,6 +13,7 @@ import traitlets
 from ipywidgets import widget_serialization
 
 from notebookviz import cells, selection
+from notebookviz import overlay as overlaid
 from notebookviz.assets import LOADER, Assets, assets
 from notebookviz.errors import InputError, NotebookvizError
 from notebookviz.question import Question
@@ -21,6 +22,7 @@ from notebookviz.serving.protocol import Answer, Method, answer
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from types import EllipsisType
 
     from torch import nn
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from notebookviz.table import ModuleTable
 
 GRACE: Final = 20.0
-_STATE_KEYS: Final = frozenset({"opened", "selected", "inside", "view", "options", "split", "height", "tab"})
+_STATE_KEYS: Final = frozenset({"opened", "selected", "inside", "view", "options", "split", "height", "tab", "overlay"})
 
 _open: weakref.WeakSet[Any] = weakref.WeakSet()
 _numbers = itertools.count()
@@ -55,6 +57,7 @@ class Panel(anywidget.AnyWidget):
     state = traitlets.Dict().tag(sync=True)
     served = traitlets.Dict().tag(sync=True)
     status = traitlets.Dict().tag(sync=True)
+    overlays: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
     height = traitlets.Int(600).tag(sync=True)
 
     def __init__(self, parts: Parts, *, height: int = 600) -> None:
@@ -129,11 +132,12 @@ class Panel(anywidget.AnyWidget):
     @property
     def selected(self) -> nn.Module | None:
         """The module that is selected, or that the selected operator or fold belongs to; None when nothing is."""
+        from notebookviz.modules import Modules
+
         index = self.state.get("selected")
         path = selection.holder(self.recording, index) if isinstance(index, int) else None
         model = self._parts.hold.get()
-        found: nn.Module | None = None if model is None or path is None else model.get_submodule(path)
-        return found
+        return None if model is None or path is None else Modules(model).at(path)
 
     def select(self, module: str | nn.Module | None) -> None:
         """Select a module by path or by itself, and open what hides it; None selects nothing."""
@@ -153,6 +157,50 @@ class Panel(anywidget.AnyWidget):
         opened = selection.collapsed(self.state.get("opened", [0]), self._find(module))
         self._show_state(opened, self.state.get("selected"))
 
+    def overlay(
+        self,
+        name: str | None,
+        values: Mapping[Any, Any] | EllipsisType | None = ...,
+        *,
+        unit: str = "",
+        combine: overlaid.Combine = "max",
+    ) -> None:
+        """Colour nodes and rows by numbers or words of your own, or by what the panel knows.
+
+        Args:
+            name: What the values are; alone, the name of an overlay that is there: ``"parameters"``, ``"MACs"``,
+                ``"output memory"``, ``"dtype"``, ``"device"``, ``"trainable"``, or one given before.  None: no colours.
+            values: Numbers or words by module, by path of a module, or by name of a parameter; None takes it away.
+            unit: Unit of the numbers.
+            combine: How a closed module that was given no number is made of those inside: ``"max"``, ``"min"``,
+                ``"sum"`` or ``"mean"``.  Different words inside are ``mixed``.
+
+        Raises:
+            InputError: A key names nothing in the model, or a value is neither a number nor a word.
+
+        Example:
+            >>> norms = {name: p.grad.norm() for name, p in model.named_parameters()}  # doctest: +SKIP
+            >>> panel.overlay("gradient norm", norms)  # doctest: +SKIP
+            >>> panel.overlay("gradient norm", None)  # doctest: +SKIP
+        """
+        recording = self.recording
+        with self._lock:
+            overlays, chosen = list(self.overlays), str(self.state.get("overlay", ""))
+            if name is None:
+                chosen = ""
+            elif values is ...:
+                chosen = overlaid.key_of(overlays, name)
+            elif values is None:
+                chosen = "" if chosen == overlaid.key_of(overlays, name) else chosen
+                overlays = overlaid.with_overlay(overlays, name, None)
+            else:
+                new = overlaid.given(recording, self._path_of, name, values, unit=unit, combine=combine)
+                overlays = overlaid.with_overlay(overlays, name, new)
+                chosen = overlaid.key_of(overlays, name)
+            self.overlays = overlays
+            self.state = {**self.state, "overlay": chosen}
+        self._event("overlay", {"overlays": overlays, "chosen": chosen})
+
     def refresh(self, **options: object) -> None:
         """Look at the model again, after it has changed.
 
@@ -163,8 +211,10 @@ class Panel(anywidget.AnyWidget):
             raise InputError("A file is not traced.", hint="Open it again with %netron.")
         view = self._parts.trace(options)
         with self._lock:
+            moved = selection.carried(self._view().recording, view.recording, self.state)
             self._parts.view = view
             self.graph = view.graph
+            self.state = {**self.state, **moved}
             self._told = False
             self._set_status(notice=None)
         self._event("graph", {}, (view.graph,))
@@ -440,14 +490,22 @@ class Panel(anywidget.AnyWidget):
     def _find(self, module: str | nn.Module) -> int:
         if isinstance(module, str):
             return selection.find(self.recording, module)
-        model = self._parts.hold.get()
-        for name, each in model.named_modules() if model is not None else ():
-            if each is module:
-                return selection.find(self.recording, name)
+        path = self._path_of(module)
+        if path is not None:
+            return selection.find(self.recording, path)
         raise InputError(
             f"{type(module).__name__} is not a module of this {self.title}.",
             hint='Pass one of its modules, or a path such as "layer1.0".',
         )
+
+    def _path_of(self, module: object) -> str | None:
+        """The path of a module of this model; None for anything else."""
+        from torch import nn
+
+        from notebookviz.modules import path_of
+
+        model = self._parts.hold.get()
+        return path_of(model, module) if isinstance(module, nn.Module) and model is not None else None
 
 
 def _refused(_: Mapping[str, Any]) -> Answer:

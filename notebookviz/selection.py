@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 from notebookviz.errors import InputError
 from notebookviz.graph.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from notebookviz.graph.records import Recording
 
@@ -50,6 +51,38 @@ def holder(recording: Recording, index: int) -> str | None:
     if not 0 <= index < len(nodes) + len(folds):
         return None
     return nodes[index if index < len(nodes) else folds[index - len(nodes)].parent].path
+
+
+def carried(before: Recording, after: Recording, state: Mapping[str, Any]) -> dict[str, Any]:
+    """What was opened and selected in one recording, as the indices of another: by path, call and type.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from notebookviz.graph.records import Node, Recording
+        >>> net, fc = Node(0, -1, "module", "Net", "Net", ""), Node(1, 0, "module", "Linear", "Linear", "fc")
+        >>> new = Node(1, 0, "module", "ReLU", "ReLU", "act")
+        >>> carried(Recording((net, fc)), Recording((net, new, replace(fc, index=2))), {"opened": [0], "selected": 1})
+        {'opened': [0], 'selected': 2}
+    """
+    old, new = list(_keys(before)), {key: index for index, key in enumerate(_keys(after))}
+
+    def moved(index: object) -> int | None:
+        return new.get(old[index]) if isinstance(index, int) and 0 <= index < len(old) else None
+
+    opened = {0, *(place for index in state.get("opened", ()) if (place := moved(index)) is not None)}
+    return {"opened": sorted(opened), "selected": moved(state.get("selected"))}
+
+
+def _keys(recording: Recording) -> Iterator[tuple[object, ...]]:
+    """What tells the nodes and folds of a recording apart; operators of a type by their number in the module call."""
+    seen: Counter[tuple[object, ...]] = Counter()
+    nodes = recording.nodes
+    for node in nodes:
+        key = ("module", node.path, node.call) if node.kind == "module" else (nodes[node.parent].call, node.path, node.type)
+        yield (*key, seen[key])
+        seen[key] += 1
+    for fold in recording.folds:
+        yield "fold", nodes[fold.parent].path, fold.type, fold.name
 
 
 def revealed(recording: Recording, opened: Iterable[int], index: int) -> list[int]:

@@ -13,17 +13,20 @@ from notebookviz.graph.totals import fold_totals, module_totals, output_bytes
 from notebookviz.graph.tree import Tree, opening
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from notebookviz.graph.records import Argument, Fold, Node, Recording, Source, TensorType
     from notebookviz.graph.totals import Totals
 
 FORMAT = 1
 
 
-def encode(recording: Recording) -> dict[str, Any]:
+def encode(recording: Recording, expressions: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Turn a recording into plain JSON data.
 
     Args:
         recording: What capture returned.
+        expressions: What to write in Python behind the model's name, by path of a module.
 
     Returns:
         A dictionary of JSON types only; keys with empty values are left out of the nodes.
@@ -34,6 +37,7 @@ def encode(recording: Recording) -> dict[str, Any]:
     for node in recording.nodes:
         row = _node(node)
         if node.kind == "module":
+            row["expression"] = (expressions or {}).get(node.path, "")
             held = totals.get(node.path)
             if held is not None:
                 row["params"] = held.params
@@ -80,9 +84,9 @@ def encode(recording: Recording) -> dict[str, Any]:
     }
 
 
-def pack(recording: Recording) -> bytes:
+def pack(recording: Recording, expressions: Mapping[str, str] | None = None) -> bytes:
     """Encode a recording as gzipped UTF-8 JSON."""
-    text = json.dumps(encode(recording), separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(encode(recording, expressions), separators=(",", ":"), ensure_ascii=False)
     return gzip.compress(text.encode("utf-8", "surrogatepass"), 6, mtime=0)
 
 
