@@ -78,7 +78,11 @@ def _keys(recording: Recording) -> Iterator[tuple[object, ...]]:
     seen: Counter[tuple[object, ...]] = Counter()
     nodes = recording.nodes
     for node in nodes:
-        key = ("module", node.path, node.call) if node.kind == "module" else (nodes[node.parent].call, node.path, node.type)
+        key = (
+            ("module", node.path, node.call)
+            if node.kind == "module"
+            else (nodes[node.parent].call, node.path, node.type)
+        )
         yield (*key, seen[key])
         seen[key] += 1
     for fold in recording.folds:
