@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import Counter
 from dataclasses import asdict, dataclass
 from html import escape
@@ -20,6 +22,7 @@ _NOTHING = Totals()
 _SHOWN_OUTPUTS = 3
 _MARKS = {"failed": "failed here", "unfinished": "unfinished", "uncalled": "not called"}
 _LONGEST_NAME = 60
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,25 @@ class ModuleTable:
             raise MissingExtraError("pandas", extra="table") from None
         columns = list(Row.__dataclass_fields__)
         return pd.DataFrame([asdict(row) for row in self.rows], columns=columns).set_index("index")
+
+    def to_csv(self) -> str:
+        """The rows as comma-separated values with a line of column names, for a spreadsheet.
+
+        A text that a spreadsheet would take for a formula has an apostrophe in front.
+
+        Example:
+            >>> from notebookviz.graph.records import Node, Recording
+            >>> root = Node(0, -1, "module", "Identity", "torch.nn.Identity", "")
+            >>> print(ModuleTable(Recording((root,))).to_csv().splitlines()[1])
+            0,-1,0,Identity,,Identity,0,,0,0,0.0,0,0,
+        """
+        file = io.StringIO()
+        columns = list(Row.__dataclass_fields__)
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for row in self.rows:
+            writer.writerow([_csv_cell(getattr(row, name)) for name in columns])
+        return file.getvalue()
 
     def __repr__(self) -> str:
         return str(self)
@@ -300,6 +322,11 @@ def _label(row: Row) -> str:
 
 def _figures(row: Row) -> tuple[str, str]:
     return (f"{row.share:.1%}" if row.params else "", count_text(row.macs) if row.macs else "")
+
+
+def _csv_cell(value: object) -> object:
+    text = ", ".join(value) if isinstance(value, tuple) else value
+    return f"'{text}" if isinstance(text, str) and text.startswith(_FORMULAS) else text
 
 
 def _aligned(line: tuple[str, ...], widths: list[int]) -> str:

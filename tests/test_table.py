@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import sys
 
 import pytest
@@ -10,6 +12,7 @@ from torch import nn
 
 from notebookviz.capture import capture
 from notebookviz.errors import MissingExtraError
+from notebookviz.graph.records import Node, Recording
 from notebookviz.graph.totals import module_totals
 from notebookviz.table import ModuleTable, bytes_text, count_text
 
@@ -112,6 +115,19 @@ def test_without_pandas(table, monkeypatch):
     with pytest.raises(MissingExtraError) as caught:
         table.to_dataframe()
     assert str(caught.value) == ("This needs pandas, which is not installed. Run: pip install 'notebookviz[table]'")
+
+
+def test_csv(table):
+    read = list(csv.DictReader(io.StringIO(table.to_csv())))
+    assert [item["path"] for item in read] == [row.path for row in table.rows]
+    assert [int(item["params"]) for item in read] == [row.params for row in table.rows]
+
+
+@pytest.mark.parametrize("name", ["=1+1", "@x", '"a",b', "two\nlines", "é"])
+def test_csv_keeps_names_whole_and_no_formula_begins(name):
+    table = ModuleTable(Recording((Node(0, -1, "module", name, name, ""),)))
+    (row,) = csv.DictReader(io.StringIO(table.to_csv()))
+    assert row["type"] == (f"'{name}" if name[0] in "=@" else name)
 
 
 def test_five_thousand_rows_take_a_moment():
