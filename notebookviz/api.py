@@ -11,13 +11,10 @@ from notebookviz.errors import InputError, NotebookvizError
 from notebookviz.graph.tree import opening
 from notebookviz.hold import Hold
 from notebookviz.loading import ModelFile, read_model_file
-from notebookviz.looking import Looking
 from notebookviz.panel import Panel
 from notebookviz.parts import Parts
-from notebookviz.serving.protocol import Answer, Method
-from notebookviz.serving.server import Page, Server, server
+from notebookviz.serving.protocol import Answer, Method, Page
 from notebookviz.viewer import netron
-from notebookviz.viewer.static import static_html
 
 if TYPE_CHECKING:
     import os
@@ -26,8 +23,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from notebookviz.serving.server import Server
     from notebookviz.table import ModuleTable
-
 
 LEAST_HEIGHT = 320
 EMBEDDED = 20 << 20
@@ -79,12 +76,32 @@ def show(  # noqa: PLR0913 - the options are keywords, and each is documented
         return _show_file(
             ModelFile(f"{_proto_name(proto)}.onnx", proto.SerializeToString()), height, browser, proto=proto
         )
-    looking = Looking(model, inputs, kwargs, {"input_size": input_size, "dtypes": dtypes, "mode": mode})
-    view = looking.look({})
     if depth is not None and (not isinstance(depth, int) or depth < 1):
         raise InputError(f"depth is {depth!r}; it is a number of levels, at least 1.", hint="Leave it out.")
-    parts = Parts(
-        subject={"kind": "structure", "name": type(model).__name__},
+    displayed = cells.in_notebook() and not browser
+    panel = Panel(_subject(model), height=height, awaited=displayed)
+    try:
+        parts = _parts_of(model, inputs, kwargs, {"input_size": input_size, "dtypes": dtypes, "mode": mode}, depth)
+    except BaseException:
+        panel.discard()
+        raise
+    panel.begin(parts)
+    return _present(panel, browser=browser)
+
+
+def _parts_of(
+    model: nn.Module,
+    inputs: tuple[Any, ...],
+    kwargs: Mapping[str, Any] | None,
+    options: dict[str, Any],
+    depth: int | None,
+) -> Parts:
+    """Look at a model; imported here, so that the front end starts the page meanwhile."""
+    from notebookviz.looking import Looking
+
+    looking = Looking(model, inputs, kwargs, options)
+    view = looking.look({})
+    return Parts(
         hold=looking.hold,
         methods={
             "tensor": looking.tensor,
@@ -102,7 +119,6 @@ def show(  # noqa: PLR0913 - the options are keywords, and each is documented
         server=_server(),
         opened=opening(view.recording, depth=depth),
     )
-    return _present(Panel(parts, height=height), browser=browser)
 
 
 def summary(
@@ -131,6 +147,8 @@ def summary(
         >>> summary(nn.Linear(4, 2), input_size=(1, 4)).total_params
         10
     """
+    from notebookviz.looking import Looking
+
     looking = Looking(model, inputs, kwargs, {"input_size": input_size, "dtypes": dtypes, "mode": mode})
     return looking.look({}).table
 
@@ -179,7 +197,6 @@ def _show_file(
         "external": lambda params: Answer({}, (held().external(str(params.get("name", ""))),)),
     }
     parts = Parts(
-        subject={"kind": "file", "name": file_name, "path": path or file_name, "size": size},
         hold=hold if proto is None else Hold(proto),
         methods=methods,
         page=lambda panel, saved: _file_page(panel, held() if saved else None),
@@ -187,7 +204,9 @@ def _show_file(
         release=hold.release,
         server=_server(),
     )
-    return _present(Panel(parts, height=height), browser=browser)
+    panel = Panel({"kind": "file", "name": file_name, "path": path or file_name, "size": size}, height=height)
+    panel.begin(parts)
+    return _present(panel, browser=browser)
 
 
 def _netron_methods() -> dict[str, Method]:
@@ -202,6 +221,8 @@ def _netron_methods() -> dict[str, Method]:
 
 
 def _page(panel: Panel, saved: bool) -> Page:  # noqa: FBT001 - named in Parts
+    from notebookviz.viewer.static import static_html
+
     token = "" if saved else str(panel.served.get("token", ""))
     fallback, _ = _table_of(panel)
     state = {**panel.state, "overlays": panel.overlays}
@@ -211,6 +232,8 @@ def _page(panel: Panel, saved: bool) -> Page:  # noqa: FBT001 - named in Parts
 
 def _file_page(panel: Panel, file: ModelFile | None) -> Page:
     """The page of a file: with its bytes inside when it is saved, else asking for them."""
+    from notebookviz.viewer.static import static_html
+
     if file is None:
         found = static_html(panel.subject, b"", state=panel.state, token=str(panel.served.get("token", "")))
         return Page(found.html, found.policy)
@@ -250,6 +273,8 @@ def _open_browser(url: str) -> bool:
 
 def _server() -> Server | None:
     """The loopback server; None where no port can be opened, and the comm has to do."""
+    from notebookviz.serving.server import server
+
     try:
         return server()
     except OSError as error:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from notebookviz.jobs import Job, Progress
     from notebookviz.onnx_export.records import SavedOnnx
     from notebookviz.parts import Parts, View
-    from notebookviz.serving.server import Page
+    from notebookviz.serving.protocol import Page
     from notebookviz.table import ModuleTable
 
 GRACE: Final = 20.0
@@ -59,27 +59,34 @@ class Panel(anywidget.AnyWidget):
     status = traitlets.Dict().tag(sync=True)
     overlays: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
     height = traitlets.Int(600).tag(sync=True)
+    awaited = traitlets.Bool(default_value=False).tag(sync=True)
 
-    def __init__(self, parts: Parts, *, height: int = 600) -> None:
-        self._parts = parts
+    def __init__(self, subject: Mapping[str, Any], *, height: int = 600, awaited: bool = False) -> None:
+        """Tell the front end of a panel, which is not displayed yet.
+
+        Args:
+            subject: Facts for the header: ``{"kind": "structure"|"file", "name": …}``.
+            height: Height in pixels.
+            awaited: It will be displayed in a moment, so the front end may start its page.
+        """
+        self._parts: Parts
         self._lock = threading.RLock()
         self._job: Job[Any] | None = None
         self._question = Question(self._question_changed)
         self._grace: threading.Timer | None = None
-        self._closed = False
+        self._closed = True
         self._told = False
         self.run = cells.current_run()
         self.number = next(_numbers)
-        view = parts.view
-        super().__init__(
-            assets=assets(),
-            subject=parts.subject,
-            graph=view.graph if view else b"",
-            state={"opened": parts.opened, "selected": None},
-            height=height,
-        )
+        self._methods: dict[str, Method] = {}
+        super().__init__(assets=assets(), subject=dict(subject), height=height, awaited=awaited)
         self._key = str(self.model_id or id(self))
-        self._methods: dict[str, Method] = {
+
+    def begin(self, parts: Parts) -> None:
+        """Take what the panel shows and answers with; from now on it can be displayed."""
+        self._parts = parts
+        self._closed = False
+        self._methods = {
             "state": self._keep_state,
             "views": self._count_views,
             "origin": self._name_origin,
@@ -94,12 +101,21 @@ class Panel(anywidget.AnyWidget):
         }
         if parts.server is not None:
             parts.server.add(self._key, self)
-            self.served = {"id": self._key, "port": parts.server.port, "token": parts.server.token}
+            served = {"id": self._key, "port": parts.server.port, "token": parts.server.token}
         else:
-            self.served = {"id": self._key}
+            served = {"id": self._key}
+        with self.hold_sync():
+            self.graph = parts.view.graph if parts.view else b""
+            self.state = {"opened": parts.opened, "selected": None}
+            self.served = served
+            self.awaited = False
         self.on_msg(self._on_message)
         cells.listen(self)
         _open.add(self)
+
+    def discard(self) -> None:
+        """Take back a panel that was not displayed: nothing of it stays."""
+        super().close()
 
     @property
     def holding(self) -> bool:
@@ -117,7 +133,7 @@ class Panel(anywidget.AnyWidget):
     @property
     def title(self) -> str:
         """What is shown: the model's class, or the file's name."""
-        return str(self._parts.subject.get("name", ""))
+        return str(self.subject.get("name", ""))
 
     @property
     def recording(self) -> Recording:
@@ -205,7 +221,7 @@ class Panel(anywidget.AnyWidget):
         """Look at the model again, after it has changed.
 
         Args:
-            **options: ``input_size=`` to look with another input.
+            **options: ``input_size=`` to look with another input, or ``input=`` with it as text: ``"1×3×96×96 float32"``.
         """
         if self._parts.trace is None:
             raise InputError("A file is not traced.", hint="Open it again with %netron.")
@@ -290,7 +306,7 @@ class Panel(anywidget.AnyWidget):
 
     def shows(self, target: object) -> bool:
         """Whether this panel shows a model, or the file of a path or name."""
-        return self._parts.hold.get() is target or target in (self.title, self._parts.subject.get("path"))
+        return self._parts.hold.get() is target or target in (self.title, self.subject.get("path"))
 
     def close(self) -> None:
         """Let go of the model and close its address; what is drawn stays drawn."""
@@ -419,7 +435,7 @@ class Panel(anywidget.AnyWidget):
         return Answer()
 
     def _refresh_asked(self, params: Mapping[str, Any]) -> Answer:
-        self.refresh(**{key: params[key] for key in ("input_size",) if key in params})
+        self.refresh(**{key: params[key] for key in ("input",) if key in params})
         return Answer()
 
     def _html_asked(self, _: Mapping[str, Any]) -> Answer:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from notebookviz.hold import Hold
     from notebookviz.jobs import Job
     from notebookviz.question import Question
-    from notebookviz.serving.protocol import Method
-    from notebookviz.serving.server import Page, Server
+    from notebookviz.serving.protocol import Method, Page
+    from notebookviz.serving.server import Server
     from notebookviz.table import ModuleTable
 
 
@@ -36,10 +36,9 @@ class View:
 
 @dataclass
 class Parts:
-    """What ``api`` hands to a panel: the subject, and callables for all that needs computing.
+    """What ``api`` hands to a panel: callables for all that needs computing.
 
     Attributes:
-        subject: Facts for the header: ``{"kind": "structure"|"file", "name": …}``.
         hold: The model, which the panel can let go of.
         methods: What a route can be asked, beside what the panel answers itself.
         page: Builds the document for a plain browser, or for a file (``saved``).
@@ -51,7 +50,6 @@ class Parts:
         release: Lets go of the inputs.
     """
 
-    subject: dict[str, Any]
     hold: Hold[Any]
     methods: Mapping[str, Method]
     page: Callable[[Any, bool], Page]

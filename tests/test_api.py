@@ -160,7 +160,7 @@ def test_without_any_port_the_table_is_printed(monkeypatch, capsys):
     def refuse():
         raise OSError("no sockets here")
 
-    monkeypatch.setattr(api, "server", refuse)
+    monkeypatch.setattr(serving, "server", refuse)
     panel = show(small(), torch.zeros(1, 4))
     out = capsys.readouterr()
     assert panel.url == ""

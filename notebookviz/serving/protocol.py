@@ -27,6 +27,14 @@ class Answer:
     buffers: Sequence[bytes] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A document and the Content-Security-Policy it is sent with."""
+
+    html: str
+    policy: str
+
+
 Method = Callable[[Mapping[str, Any]], Answer]
 Message = tuple[dict[str, Any], Sequence[bytes]]
 

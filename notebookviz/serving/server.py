@@ -9,7 +9,6 @@ import secrets
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tornado.httpserver import HTTPServer
@@ -21,18 +20,10 @@ from notebookviz.serving.origins import Origins
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from notebookviz.serving.protocol import Method
+    from notebookviz.serving.protocol import Method, Page
 
 LARGEST_REQUEST = 1 << 20
 PATIENCE = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A document and the Content-Security-Policy it is sent with."""
-
-    html: str
-    policy: str
 
 
 class Site(Protocol):

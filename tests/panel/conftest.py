@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +19,7 @@ from notebookviz.serving.protocol import answer
 FRONT_END = """<!DOCTYPE html><html lang="en"><head><title>Front end</title><link rel="icon" href="data:,">
 <script id="jupyter-config-data" type="application/json">{"baseUrl": "/"}</script></head>
 <body data-jp-theme-light="true"><main><div id="cell" style="width: 100%"></div></main></body></html>"""
-MOUNT = """async ({ traits, shared, source }) => {
+MOUNT = """async ({ traits, texts }) => {
   const bytes = text => new DataView(Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer);
   const heard = new Set();
   const values = { ...traits, graph: bytes(traits.graph) };
@@ -33,12 +34,15 @@ MOUNT = """async ({ traits, shared, source }) => {
       }
     }
   };
-  const assets = { comm_live: true, get: name => shared[name], on: () => {}, off: () => {} };
+  const assets = { comm_live: true, on: () => {}, off: () => {} };
   window.tell = (event, data) => heard.forEach(listener => listener({ event, data }, []));
   window.model = model;
-  const url = URL.createObjectURL(new Blob([source], { type: 'text/javascript' }));
+  const url = URL.createObjectURL(new Blob([texts.source], { type: 'text/javascript' }));
   const widget = (await import(url)).default;
-  window.dispose = await widget.render({ model, el: document.getElementById('cell'), assets });
+  const early = traits.awaited ? widget.start(texts) : null;
+  await window.beforeRender?.(early);
+  const link = early?.take();
+  window.dispose = await widget.render({ model, link, el: document.getElementById('cell'), assets, ...texts });
 }"""
 
 
@@ -142,7 +146,7 @@ def served(tab, panel):
     return wait_until_drawn(tab)
 
 
-def mount_widget(page, panel, *, port=None, width="100%"):
+def mount_widget(page, panel, *, port=None, width="100%", awaited=False):
     """Put the panel as a widget into a made-up front end at http://127.0.0.1, with its comm answered by Python."""
     page.asked = []
     page.deaf = False
@@ -159,7 +163,7 @@ def mount_widget(page, panel, *, port=None, width="100%"):
     page.expose_function("askPython", ask)
     page.goto(page.front_end)
     page.evaluate("width => { document.getElementById('cell').style.width = width; }", width)
-    shared = assets.assets()
+    texts = json.loads(gzip.decompress(assets.assets().packed))
     traits = {
         "subject": panel.subject,
         "graph": base64.b64encode(panel.graph).decode(),
@@ -167,10 +171,9 @@ def mount_widget(page, panel, *, port=None, width="100%"):
         "served": {**panel.served, **({"port": port} if port else {})},
         "status": panel.status,
         "height": 500,
+        "awaited": awaited,
     }
-    page.evaluate(
-        MOUNT, {"traits": traits, "shared": {"page": shared.page, "style": shared.style}, "source": shared.source}
-    )
+    page.evaluate(MOUNT, {"traits": traits, "texts": texts})
     return wait_until_drawn(page)
 
 

@@ -32,6 +32,7 @@ class Kernel:
 
     def run(self, code, cell="cell-1"):
         """Run a cell as JupyterLab does, with its id; returns outputs and stream text."""
+        self.heard = []
         session = self.client.session
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
         message = session.msg("execute_request", content, metadata={"cellId": cell} if cell else {})
@@ -42,6 +43,7 @@ class Kernel:
             if found["parent_header"].get("msg_id") != message["header"]["msg_id"]:
                 continue
             kind, content = found["msg_type"], found["content"]
+            self.heard.append((kind, content))
             if kind in {"display_data", "execute_result"}:
                 displays.append(content["data"])
             elif kind == "stream":
@@ -94,6 +96,30 @@ def alive(kernel):
 def test_show_displays_once_wherever_it_stands(kernel, code):
     displays, text = kernel.run(code, cell=f"once {code}")
     assert len([data for data in displays if WIDGET in data]) == 1, text
+
+
+def test_the_front_end_hears_of_the_panel_before_the_model_is_looked_at(kernel):
+    kernel.run("show(Net());", cell="early")
+    kinds = [(kind, content.get("data", {})) for kind, content in kernel.heard]
+    opened = next(at for at, (kind, data) in enumerate(kinds) if kind == "comm_open" and "awaited" in data["state"])
+    graph = next(at for at, (kind, data) in enumerate(kinds) if kind == "comm_msg" and "awaited" in data["state"])
+    shown = next(at for at, (kind, _) in enumerate(kinds) if kind == "display_data")
+    assert opened < graph < shown
+    assert kinds[opened][1]["state"]["awaited"] is True
+    assert kinds[graph][1]["state"]["awaited"] is False
+
+
+@pytest.mark.parametrize(
+    "code", ["show(nn.Linear(4, 2), torch.zeros(1, 4).int())", "show(None)", "show(nn.ReLU(), depth=0)"]
+)
+def test_a_show_that_is_refused_leaves_no_panel(kernel, code):
+    displays, text = kernel.run(code, cell="refused")
+    assert "InputError" in text
+    assert displays == []
+    panels = {
+        data["comm_id"] for kind, data in kernel.heard if kind == "comm_open" and "subject" in data["data"]["state"]
+    }
+    assert panels == {data["comm_id"] for kind, data in kernel.heard if kind == "comm_close"}
 
 
 def test_the_bundle_has_a_table_where_no_script_runs(kernel):

@@ -20,6 +20,7 @@ from tornado.websocket import WebSocketHandler
 from notebookviz import api
 from notebookviz.graph.encode import pack
 from notebookviz.graph.records import Node, Recording
+from notebookviz.serving import server as serving
 from notebookviz.table import bytes_text
 from notebookviz.viewer.static import static_html
 
@@ -467,10 +468,43 @@ def test_a_port_whose_server_does_not_know_the_token_does_not_count(tab, panel, 
     tab.errors.clear()  # the browser itself reports that there is no proxy
 
 
+EARLY = """() => new Promise((resolve) => {
+  window.addEventListener('message', ({ source, data }) => {
+    if (data.notebookviz === 'hello') {
+      window.early = source;
+      window.hellos = (window.hellos ?? 0) + 1;
+    }
+  });
+  window.beforeRender = async (early) => {
+    while (!window.early) await new Promise(requestAnimationFrame);
+  };
+  resolve();
+})"""
+
+
+def test_a_page_that_started_early_goes_on_in_the_panel(tab, panel, mount):
+    tab.add_init_script(f"({EARLY})()")
+    mount(tab, panel, awaited=True)
+    assert tab.evaluate("document.querySelectorAll('body > iframe').length") == 0
+    assert tab.evaluate("hellos") == 1
+    inside = "window.early === document.querySelector('.notebookviz').shadowRoot.querySelector('iframe').contentWindow"
+    assert tab.evaluate(inside)
+    expect(frame(tab).locator(".graph-node").first).to_be_visible()
+    tab.evaluate("window.dispose()")
+    assert tab.evaluate("document.querySelectorAll('iframe').length") == 0
+
+
+def test_where_a_browser_can_not_move_a_page_it_starts_again(tab, panel, mount):
+    tab.add_init_script(f"if (window === top) {{ delete Element.prototype.moveBefore; ({EARLY})(); }}")
+    mount(tab, panel, awaited=True)
+    assert tab.evaluate("hellos") == 2
+    expect(frame(tab).locator(".graph-node").first).to_be_visible()
+
+
 def test_a_dropped_socket_comes_back_and_what_was_asked_meanwhile_is_answered(tab, panel, mount):
     mount(tab, panel)
     expect(tab.locator(".root")).to_have_attribute("data-route", "socket")
-    server = api.server()
+    server = serving.server()
     server._call(server._close, panel.served["id"])
     row(tab, "first").click()
     wait(tab, lambda: panel.selected is not None, "the click arrived")

@@ -15,8 +15,8 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
 from notebookviz.serving import server as module
-from notebookviz.serving.protocol import Answer
-from notebookviz.serving.server import Page, Server, current, server, stop
+from notebookviz.serving.protocol import Answer, Page
+from notebookviz.serving.server import Server, current, server, stop
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and fork are POSIX")
 

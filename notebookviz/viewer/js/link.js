@@ -4,20 +4,51 @@ import { element } from './dom.js';
 
 export class PageLink {
 
+    /** @param {string} page The document. */
+    constructor(page) {
+        this._nonce = page.match(/data-nonce="([\w-]+)"/)?.[1] ?? '';
+        this._port = null;
+        this._ears = null;
+        this.frame = element('iframe', { class: 'netron', sandbox: 'allow-scripts', srcdoc: page });
+        this._hello = (event) => this._greet(event);
+        window.addEventListener('message', this._hello);
+    }
+
     /**
-     * @param {string} page The document.
      * @param {string} title For screen readers.
      * @param {() => void} onhello The page may be spoken to; what it is told before Netron has started waits.
      * @param {(message: object) => void} onmessage
      */
-    constructor(page, title, onhello, onmessage) {
-        this._nonce = page.match(/data-nonce="([\w-]+)"/)?.[1] ?? '';
-        this._onhello = onhello;
-        this._onmessage = onmessage;
-        this._port = null;
-        this.frame = element('iframe', { class: 'netron', title, sandbox: 'allow-scripts', srcdoc: page });
-        this._hello = (event) => this._greet(event);
-        window.addEventListener('message', this._hello);
+    listen(title, onhello, onmessage) {
+        this.frame.title = title;
+        this._ears = { onhello, onmessage };
+        if (this._port) {
+            this._attend();
+        }
+    }
+
+    startUnseen() {
+        this.frame.style.cssText = 'position: fixed; top: 0; left: 0; width: 0; height: 0; border: 0; visibility: hidden;';
+        document.body.append(this.frame);
+    }
+
+    /** Put the page into its place; one that runs already goes on running where the browser can move it so. @param {HTMLElement} holder */
+    place(holder) {
+        if (this.frame.isConnected && !holder.isConnected) {
+            new ResizeObserver((_, observer) => {
+                if (holder.isConnected) {
+                    observer.disconnect();
+                    this.place(holder);
+                }
+            }).observe(holder);
+            return;
+        }
+        if (this.frame.isConnected && holder.moveBefore) {
+            holder.moveBefore(this.frame, null);
+        } else {
+            holder.append(this.frame);
+        }
+        this.frame.removeAttribute('style');
     }
 
     /** @returns {boolean} Whether the page can be spoken to. */
@@ -44,7 +75,13 @@ export class PageLink {
         }
         this._port?.close();
         [this._port] = event.ports;
-        this._port.onmessage = (message) => this._onmessage(message.data);
-        this._onhello();
+        if (this._ears) {
+            this._attend();
+        }
+    }
+
+    _attend() {
+        this._port.onmessage = (message) => this._ears.onmessage(message.data);
+        this._ears.onhello();
     }
 }

@@ -27,10 +27,14 @@ export class Navigator {
 
     /** @param {import('./recording.js').Recording} recording */
     take(recording) {
-        const { table } = this._parts;
         this.outline.take(recording);
         this._find = new Find(recording);
-        table.recording = recording;
+    }
+
+    /** Show in the table what was taken. */
+    fill() {
+        const { table } = this._parts;
+        table.recording = this.recording;
         table.opened = this.outline.opened;
         table.selected = this.outline.selected;
         this._trail();

@@ -16,7 +16,7 @@ import { Stage } from './stage.js';
 import { Status } from './status.js';
 import { Table } from './table.js';
 import { Toolbar } from './toolbar.js';
-import { cut, failed, inputSize, traced } from './sentences.js';
+import { cut, failed, traced } from './sentences.js';
 import { savePath } from './save.js';
 import { showReport } from './report.js';
 import { theme, themeOf, watchTheme } from './colours.js';
@@ -28,6 +28,7 @@ import { theme, themeOf, watchTheme } from './colours.js';
  * @property {Uint8Array} data The packed recording; empty for a file.
  * @property {object} state What was opened, selected and so on when the panel was last seen.
  * @property {string} page The document for the iframe.
+ * @property {PageLink|null} [link] The page, where it was started before.
  * @property {string} style
  * @property {number} height Pixels; 0 fills its place.
  * @property {{request: Function, state: string, close: () => void}} transport
@@ -66,6 +67,7 @@ export class Panel {
         this._screen = new Screen(host, this.root, (full) => {
             this._header.full = full;
         });
+        this._link.listen(`Graph of ${this._subject.name}`, () => this._openPage(), (message) => this._hear(message));
     }
 
     /** Draw a recording. @param {Uint8Array} data */
@@ -80,15 +82,16 @@ export class Panel {
         }
         const again = this._navigator.recording !== null;
         this._navigator.take(recording);
+        this._onnx.reset();
+        this._openPage(); // it draws while the table is filled
+        this._navigator.fill();
         this._header.recording = recording;
         this._colouring.take(recording);
-        this._onnx.reset();
         this._plain();
         if (again) {
             this._toolbar.again();
             this._keep();
         }
-        this._openPage();
     }
 
     /** Take an event from Python. @param {string} name @param {object} data @param {Uint8Array[]} buffers */
@@ -163,8 +166,7 @@ export class Panel {
             command: (name) => this._link.post({ type: 'command', name }), select: (id) => this._navigator.select(id, true),
             enter: (id) => this._navigator.enter(id), levels: () => levelsMenu(this._navigator)
         });
-        this._link = new PageLink(this._source.page, `Graph of ${this._subject.name}`, () => this._openPage(), (message) => this._hear(message));
-        this._stage.hold(this._link.frame);
+        this._link = this._source.link ?? new PageLink(this._source.page);
         this._stage.cover({ title: 'Drawing…', busy: true });
         const parts = [this._header.node];
         if (!file) {
@@ -201,6 +203,7 @@ export class Panel {
             parts.push(heightSplitter(this._host, this._state, this._source.height, () => this._keep()));
         }
         this.root.append(...parts);
+        this._stage.hold(this._link);
         if (!file) {
             this._setTab(this._state.tab);
             this._toolbar.kind = 'structure';
@@ -346,14 +349,13 @@ export class Panel {
             this._status.say('notice', null);
             return '';
         } catch (error) {
-            this._status.say('notice', params.input_size ? null : { text: error.message, tone: 'error' });
+            this._status.say('notice', params.input ? null : { text: error.message, tone: 'error' });
             return error.message;
         }
     }
 
     async _input(text) {
-        const size = inputSize(text);
-        return size ? this._refresh({ input_size: size }) : `“${text.slice(0, 40)}” is no size. Write it like 1×3×224×224.`;
+        return this._refresh({ input: text });
     }
 
     async _saveHtml() {

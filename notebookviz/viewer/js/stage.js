@@ -31,9 +31,9 @@ export class Stage {
             element('div', { class: 'drawing' }, this._page, this._cover));
     }
 
-    /** @param {HTMLIFrameElement} frame */
-    hold(frame) {
-        this._page.append(frame);
+    /** @param {import('./link.js').PageLink} link */
+    hold(link) {
+        link.place(this._page);
     }
 
     /** @param {HTMLElement} legend What the colours of the graph mean. */

@@ -1,5 +1,6 @@
 /** The panel as a widget in a notebook: its traits are the widget's, its routes the loopback server and the comm. */
 
+import { EarlyPage } from './early.js';
 import { Panel } from './panel.js';
 import { Router, Saved, Shut, addresses } from './transport.js';
 import { asBytes } from './bytes.js';
@@ -24,7 +25,12 @@ function count(model, step) {
 }
 
 export default {
-    render({ model, el, assets }) {
+    /** Start the page of a panel that will be displayed in a moment. */
+    start({ page }) {
+        return new EarlyPage(page);
+    },
+
+    render({ model, el, link, assets, page, style }) {
         const bytes = (name) => {
             const found = model.get(name);
             return found ? asBytes(found) : new Uint8Array();
@@ -47,7 +53,7 @@ export default {
             }
         }) : new Saved({});
         panel = new Panel(el, {
-            subject: model.get('subject'), data: bytes('graph'), state: model.get('state') ?? {}, page: assets.get('page'), style: assets.get('style'),
+            subject: model.get('subject'), data: bytes('graph'), state: { ...model.get('state'), overlays: model.get('overlays') ?? [] }, page, style, link,
             height: model.get('height'), transport: router,
             keep: (state) => {
                 model.set('state', state);
