@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
-from notebookviz.capture import describe, hints, naming, operators, source
+from notebookviz.capture import describe, hints, naming, operators, remarks, source
 from notebookviz.capture.trace import LONGEST_MESSAGE, MOST_CALLS, Crowded, Stopped, message
 from notebookviz.graph.records import (
     Argument,
@@ -69,7 +70,7 @@ def recording(draft: Draft, skeleton: Skeleton, header: Header) -> Recording:
         input_inferred=header.inferred,
         tensors=header.tensors,
         seconds=header.seconds,
-        notes=tuple(header.notes),
+        notes=(*header.notes, *remarks.remarks(draft, skeleton)),
         failure=failure,
     )
 
@@ -78,7 +79,9 @@ class _Builder:
     def __init__(self, draft: Draft, skeleton: Skeleton) -> None:
         self.draft = draft
         self.skeleton = skeleton
-        self.paths = {id(module): path for path, module in naming.modules(skeleton.model)}
+        self.paths = skeleton.unregistered | {id(module): path for path, module in naming.modules(skeleton.model)}
+        unregistered = set(skeleton.unregistered.values())
+        self._name_strangers()
         self.describer = describe.Describer()
         self.sources: dict[source.Place, Source] = {}
         self.described: dict[int, dict[str, Any]] = {}
@@ -90,9 +93,20 @@ class _Builder:
         self.indices = {entry.index: at for at, entry in enumerate(self.entries)}
         self.own: dict[str, list[int]] = {}
         for index, item in enumerate(draft.stored):
-            if item.kind != "constant":
+            if item.kind != "constant" or item.name.rpartition(".")[0] in unregistered:
                 for name in (item.name, *item.aliases):
                     self.own.setdefault(name.rpartition(".")[0], []).append(index)
+
+    def _name_strangers(self) -> None:
+        """Paths for modules that are no part of the model: global ones, and those that forward makes itself."""
+        taken = set(self.paths.values())
+        for entry in self.draft.entries:
+            if entry.module is not None and id(entry.module) not in self.paths:
+                kind = naming.clean(type(entry.module).__name__)
+                above = self._path(entry)
+                paths = (naming.join(above, f"({kind} {at})" if at > 1 else f"({kind})") for at in count(1))
+                path = self.paths[id(entry.module)] = next(path for path in paths if path not in taken)
+                taken.add(path)
 
     def nodes(self, *, everything: bool) -> tuple[Node, ...]:
         """All nodes: what ran, then the modules that were never called."""

@@ -72,7 +72,7 @@ def kind(tensor: torch.Tensor) -> TensorType:
 def inner(tensor: torch.Tensor) -> torch.Tensor | None:
     """What ``torch.func`` (``vmap``, ``grad``) has wrapped, or None."""
     if type(tensor) is torch.Tensor and is_functorch_wrapped_tensor(tensor):
-        return get_unwrapped(tensor)  # type: ignore[no-any-return]
+        return get_unwrapped(tensor)
     return None
 
 

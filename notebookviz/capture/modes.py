@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import sys
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +14,7 @@ from notebookviz.capture import cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from notebookviz.capture.trace import Tracer
 
@@ -59,6 +61,14 @@ class Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if result is not NotImplemented:
                 return result
         return self.tracer.dispatched(func, args, kwargs)
+
+
+def uncompiled() -> AbstractContextManager[Any]:
+    """Functions that ``torch.compile`` has wrapped run as they were written (``fullgraph=True`` refuses modes)."""
+    if "torch._dynamo" not in sys.modules:
+        return nullcontext()
+    stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
+    return stance
 
 
 @contextmanager

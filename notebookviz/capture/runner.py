@@ -28,6 +28,7 @@ from notebookviz.capture.trace import Stopped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from notebookviz.capture.draft import Printed
     from notebookviz.capture.trace import Tracer
 
 _LOCK = threading.Lock()
@@ -53,7 +54,7 @@ def run(tracer: Tracer, args: tuple[Any, ...], kwargs: dict[str, Any], seconds: 
     context = contextvars.copy_context()
     modes = _thread_state()
     worker = _Worker(lambda: context.run(_body, tracer, args, kwargs, modes))
-    with _alone(seconds), undisturbed(worker):
+    with _alone(seconds), undisturbed(worker, tracer.draft.printed):
         worker.start()
         try:
             while not worker.done.wait(SLICE_SECONDS) and perf_counter() < tracer.deadline:
@@ -141,8 +142,8 @@ def _end(worker: _Worker, tracer: Tracer) -> None:
 
 
 @contextmanager
-def undisturbed(worker: threading.Thread | None = None) -> Iterator[None]:
-    """Keep random states, warnings, log and the worker's prints out of the user's sight."""
+def undisturbed(worker: threading.Thread | None = None, printed: Printed | None = None) -> Iterator[None]:
+    """Keep random states, warnings, log and the worker's prints (noted in ``printed``) out of the user's sight."""
     numpy = sys.modules.get("numpy")
     python_state = random.getstate()
     numpy_state = numpy.random.get_state() if numpy is not None else None
@@ -154,7 +155,8 @@ def undisturbed(worker: threading.Thread | None = None) -> Iterator[None]:
     logger.setLevel(logging.CRITICAL + 1)
     streams = sys.stdout, sys.stderr
     if worker is not None:
-        sys.stdout, sys.stderr = (cast("TextIO", _Muted(stream, worker)) for stream in streams)
+        sys.stdout = cast("TextIO", _Muted(streams[0], worker, printed))
+        sys.stderr = cast("TextIO", _Muted(streams[1], worker))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -176,13 +178,16 @@ def undisturbed(worker: threading.Thread | None = None) -> Iterator[None]:
 class _Muted(io.TextIOBase):
     """A stream that swallows what one thread writes and passes on what all others write."""
 
-    def __init__(self, stream: TextIO, worker: threading.Thread) -> None:
+    def __init__(self, stream: TextIO, worker: threading.Thread, printed: Printed | None = None) -> None:
         super().__init__()
+        self._printed = printed
         self._stream = stream
         self._worker = worker
 
     def write(self, text: str) -> int:
         if threading.current_thread() is self._worker:
+            if self._printed is not None:
+                self._printed.add(text)
             return len(text)
         return self._stream.write(text)
 

@@ -134,7 +134,7 @@ class Skeleton:
         for name in _FORWARD_HOOKS:
             hooks = state.get(name) or {}
             kept = OrderedDict((key, self._value(hook, path)) for key, hook in hooks.items() if _of_library(hook))
-            dropped += sum(not (_of_library(hook) or _of_lazy(hook)) for hook in hooks.values())
+            dropped += sum(not (_of_library(hook) or _of_torch(hook)) for hook in hooks.values())
             target[name] = kept
         for name in _OTHER_HOOKS:
             dropped += len(state.get(name) or {})
@@ -316,6 +316,6 @@ def _of_library(hook: Any) -> bool:  # noqa: ANN401
     return str(owner).startswith(LIBRARIES)
 
 
-def _of_lazy(hook: Any) -> bool:  # noqa: ANN401
-    """Whether a hook is how a lazy module waits for its first input; the tracer does that on the copy."""
-    return str(getattr(hook, "__module__", "")) == "torch.nn.modules.lazy"
+def _of_torch(hook: Any) -> bool:  # noqa: ANN401
+    """Whether a hook is PyTorch's own: how a lazy module waits for its input, how an exported one checks it."""
+    return str(getattr(hook, "__module__", "")).startswith("torch.")

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from notebookviz.capture import assumed, cost, flow, genuine, lazy, naming, operators, ranges, source
+from notebookviz.capture import assumed, broadcast, cost, flow, genuine, lazy, naming, operators, ranges, source
 from notebookviz.capture.calls import forward_names, run_forward
 from notebookviz.capture.draft import Draft, Entry, Flow
 from notebookviz.capture.known import Known
 from notebookviz.capture.ledger import Ledger
-from notebookviz.capture.modes import Dispatch, Functions, unseen
+from notebookviz.capture.modes import Dispatch, Functions, uncompiled, unseen
 from notebookviz.capture.real import RealCopy
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class Tracer:
         self._stack: list[int] = []
         self._calls: dict[int, int] = {}
         self._writing: list[torch.Tensor] = []
+        self._flowing: set[int] = set()
         self._genuine: BaseException | None = None
         self._stray: ranges.Stray | None = None
 
@@ -85,7 +86,7 @@ class Tracer:
         if self.own:
             self.known.give((given, named))
         self._introduce(model, given, named)
-        with torch.no_grad(), self._tensors_are(), self._strangers(), Dispatch(self), Functions(self):
+        with torch.no_grad(), self._tensors_are(), self._strangers(), uncompiled(), Dispatch(self), Functions(self):
             try:
                 result = model(*given, **named)
             except BaseException as error:  # noqa: BLE001 (SystemExit too is only a failed pass)
@@ -222,7 +223,11 @@ class Tracer:
         if result is assumed.NONE:
             raise error from None
         if assumed.reads(func):
-            if self.known.stored(args[0]) is None:
+            if self.known.stored(args[0]) is not None:
+                return result
+            if self.draft.assumed and not assumed.decides(func):
+                self.draft.assumed += 1  # a number read of boxes that are assumed themselves
+            else:
                 self.draft.reads.append(source.here())
         elif not assumed.is_exact(func, args, self.known):
             self.draft.assumed += 1
@@ -325,7 +330,20 @@ class Tracer:
             entry.outputs.append(seen[id(tensor)])
         if written:
             self.ledger.note_writes(entry, given, seen, self._writing)
+        self._note_growth(entry, func, args)
         return result
+
+    def _note_growth(self, entry: Entry, func: Any, args: tuple[Any, ...]) -> None:  # noqa: ANN401
+        """Follow what comes from the model's input, and note a broadcast that is rarely meant."""
+        flowing = [any(value in self._flowing for value in values) for _, values, _ in entry.inputs]
+        if any(flowing):
+            self._flowing.update(entry.outputs)
+        found = broadcast.grown(assumed.name_of(func), args)
+        if found is None or not any(flowing):
+            return
+        unknown = all(flowing[:2]) and all(self.known.value(item) is None for item in args[:2])
+        if found.alike or unknown:
+            self.draft.grown.append((entry.index, found))
 
     def _begin(self, entry: Entry, op: Operator, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Give an operator its place in the list, its tensor arguments and its attributes."""
@@ -395,6 +413,8 @@ class Tracer:
         result = flow.replaced(result, fresh)
         for tensor in flow.tensors(result):
             identity.outputs.append(self.ledger.produce(tensor))
+        if any(value in self._flowing for _, values, _ in identity.inputs for value in values):
+            self._flowing.update(identity.outputs)
         return result
 
     def _alias(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -471,6 +491,8 @@ class Tracer:
             for place, tensor in flow.named(thing, name):
                 if self.ledger.is_new(tensor):
                     self.draft.inputs.append((naming.clean(place), [self.ledger.produce(tensor)], []))
+                    if tensor.is_floating_point():
+                        self._flowing.update(self.draft.inputs[-1][1])
 
     def _named(self, result: Any, name: str) -> list[Flow]:  # noqa: ANN401
         found: list[Flow] = []

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from notebookviz.capture import capture
 from tests.capture import models
@@ -42,10 +43,10 @@ def state_of(model):
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         found["tensor", name] = (
             id(tensor),
-            tensor._version,
+            None if is_lazy(tensor) else tensor._version,
             tensor.requires_grad,
-            None if tensor.grad is None else (id(tensor.grad), tensor.grad.sum().item()),
-            tensor.detach().double().sum().item(),
+            None if is_lazy(tensor) or tensor.grad is None else (id(tensor.grad), tensor.grad.sum().item()),
+            None if is_lazy(tensor) or tensor.is_meta else tensor.detach().to(torch.complex128).sum().item(),
         )
     return found
 

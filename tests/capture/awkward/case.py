@@ -51,7 +51,7 @@ def register(kinds: Kinds) -> Callable[[Callable[[], Case]], Callable[[], Case]]
         def seeded() -> Case:
             torch.manual_seed(0)
             case = build()
-            if type(case.model).train is nn.Module.train:
+            if type(case.model).train is nn.Module.train and "train" not in vars(case.model):
                 case.model.eval()
             return case
 
