@@ -36,6 +36,7 @@ const ICONS = {
     fit: 'M8 2v12M5 5l3-3 3 3M5 11l3 3 3-3',
     plus: 'M8 3v10M3 8h10',
     minus: 'M3 8h10',
+    copy: 'M6 6h7v7H6zM3 10V3h7',
     next: 'M4 6l4 4 4-4',
     previous: 'M4 10l4-4 4 4',
     search: 'M7 12A5 5 0 1 0 7 2a5 5 0 0 0 0 10zM11 11l3 3',

@@ -2,6 +2,7 @@
  * Netron's view, with what the structure view needs: modules that open in place, one selection, fresh values, safe texts.
  */
 import { Canvas } from './canvas.js';
+import { codeOf, codeSection } from './code.js';
 import { watchDoubleClicks } from './clicks.js';
 import { Paint } from './paint.js';
 import { picture } from './picture.js';
@@ -34,6 +35,7 @@ export function createDrawing(netron, grapher, host, post) {
             this._lights = new Lights(host.document);
             this._hits = { ids: [], current: null };
             this._paint = new Paint(host.document);
+            this.variable = '';
             this._posted = null;
         }
 
@@ -409,6 +411,23 @@ export function createDrawing(netron, grapher, host, post) {
         showNodeProperties(node, source) {
             this._forget();
             super.showNodeProperties(node, source);
+            if (node instanceof Node) {
+                const found = codeOf(this.structure.recording, node.index, this.variable);
+                const section = codeSection(host.document, found, (text) => post({ type: 'copy', text }));
+                const sidebar = host.document.querySelector('#sidebar-content .sidebar-object');
+                sidebar.insertBefore(section, sidebar.querySelector('.sidebar-section'));
+            }
+        }
+
+        /** Says on the button that the text is in the clipboard. */
+        copied() {
+            const button = host.document.querySelector('.nbv-copy');
+            if (button) {
+                button.textContent = 'Copied';
+                setTimeout(() => {
+                    button.textContent = 'Copy';
+                }, 1500);
+            }
         }
 
         showTensorProperties(argument, source) {

@@ -1,5 +1,6 @@
 /** Opening, selecting and finding: keeps table, page and the path above it at one outline. */
 
+import { codeOf } from './code.js';
 import { Find } from './find.js';
 import { openedTo } from './levels.js';
 import { Outline } from './outline.js';
@@ -12,7 +13,8 @@ export class Navigator {
      * @param {import('./table.js').Table} parts.table
      * @param {import('./stage.js').Stage} parts.stage
      * @param {(message: object) => void} parts.post To the page.
-     * @param {() => void} parts.changed What is open or selected has changed.
+     * @param {string} [parts.variable] The name of the model in Python.
+     * @param {(selected?: boolean) => void} parts.changed What is open or selected has changed.
      */
     constructor(kept, parts) {
         this._parts = parts;
@@ -113,7 +115,7 @@ export class Navigator {
         this.outline.selected = typeof id === 'number' && this.recording?.nodes[id] ? id : null;
         this._parts.table.selected = this.outline.selected;
         this._trail();
-        this._parts.changed();
+        this._parts.changed(true);
     }
 
     /** Do as Python says. @param {{opened?: number[], selected?: number|null}} state */
@@ -179,5 +181,6 @@ export class Navigator {
         this._parts.stage.show(line.map((id) => ({
             id, name: nodes[id].kind === 'module' ? this._parts.table.tree.name(id) : nodes[id].type, fold: nodes[id].kind === 'fold'
         })), inside, this.outline.enterable(selected));
+        this._parts.stage.expression = selected === null ? '' : codeOf(this.recording, selected, this._parts.variable).expression;
     }
 }

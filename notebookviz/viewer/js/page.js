@@ -72,6 +72,9 @@ class Page {
                 await drawing.settled();
                 drawing.light(message.ids, message.current);
                 break;
+            case 'copied':
+                drawing.copied();
+                break;
             case 'overlay':
                 await drawing.settled();
                 drawing.colour(message.overlay);
@@ -98,6 +101,7 @@ class Page {
             graph.open(message.opened || recording.data.opened, message.root);
             host.format = structureFormat(graph);
             drawing.configure(message.options);
+            drawing.variable = message.variable || '';
             this._document.title = graph.name || 'model';
             await drawing.open(this._context('model.netron', new Uint8Array([1])));
         } else {

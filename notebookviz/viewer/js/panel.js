@@ -2,6 +2,7 @@
 
 import { Asker } from './asker.js';
 import { Colouring } from './colouring.js';
+import { copyText } from './copy.js';
 import { element } from './dom.js';
 import { download } from './bytes.js';
 import { Header } from './header.js';
@@ -19,8 +20,11 @@ import { Toolbar } from './toolbar.js';
 import { cut, failed, traced } from './sentences.js';
 import { savePath } from './save.js';
 import { showReport } from './report.js';
+import { line } from './text.js';
 import { theme, themeOf, watchTheme } from './colours.js';
 
+
+const COPIED = 4000;
 
 /**
  * @typedef {object} Source What a delivery gives: a widget, a served page, or a saved one.
@@ -164,7 +168,7 @@ export class Panel {
         }, this._live);
         this._stage = new Stage({
             command: (name) => this._link.post({ type: 'command', name }), select: (id) => this._navigator.select(id, true),
-            enter: (id) => this._navigator.enter(id), levels: () => levelsMenu(this._navigator)
+            enter: (id) => this._navigator.enter(id), levels: () => levelsMenu(this._navigator), copy: (text) => this._copy(text)
         });
         this._link = this._source.link ?? new PageLink(this._source.page);
         this._stage.cover({ title: 'Drawing…', busy: true });
@@ -174,7 +178,8 @@ export class Panel {
                 select: (id, scroll) => this._navigator.select(id, scroll), press: (id, only) => this._press(id, only), open: (id, open) => this._navigator.toggle(id, open), find: () => this._toolbar.focusFind()
             });
             this._navigator = new Navigator(this._source.state, {
-                table: this._table, stage: this._stage, post: (message) => this._link.post(message), changed: () => this._keep()
+                table: this._table, stage: this._stage, post: (message) => this._link.post(message), variable: this._subject.variable,
+                changed: (selected) => this._keep(selected)
             });
             this._colouring = new Colouring({
                 table: this._table, post: (message) => this._link.post(message), theme,
@@ -242,6 +247,7 @@ export class Panel {
                 this._link.post(reply, reply.buffers);
             },
             save: ({ name, bytes, mime }) => download(String(name), bytes, String(mime)),
+            copy: ({ text }) => this._copy(String(text)),
             options: ({ type: _, ...options }) => {
                 this._state.options = options.options ?? options;
                 this._keep();
@@ -268,7 +274,7 @@ export class Panel {
             const { recording, opened, selected } = this._navigator.outline;
             this._link.post({
                 type: 'open', kind: 'structure', recording: recording.data, opened: [...opened], selected: this._navigator.outline.visible(selected),
-                root: this._navigator.outline.inside, view: this._state.view, options: this._state.options, ...themeOf(this.root)
+                root: this._navigator.outline.inside, view: this._state.view, options: this._state.options, variable: this._subject.variable, ...themeOf(this.root)
             });
             this._colouring.tell();
         } else if (this._navigator.recording) {
@@ -289,10 +295,11 @@ export class Panel {
         this._link.post({ type: 'open', kind: 'file', name, bytes: bytes.slice(), ...themeOf(this.root) });
     }
 
-    _keep() {
+    /** @param {boolean} [soon] Whether Python may ask for it in the next moment. */
+    _keep(soon = false) {
         clearTimeout(this._keeping);
         const outline = this._navigator?.outline;
-        this._keeping = setTimeout(() => this._source.keep({ ...this._state, ...(outline && { opened: [...outline.opened], selected: outline.selected, inside: outline.inside }) }), 250);
+        this._keeping = setTimeout(() => this._source.keep({ ...this._state, ...(outline && { opened: [...outline.opened], selected: outline.selected, inside: outline.inside }) }), soon ? 0 : 250);
     }
 
     // What is shown.
@@ -356,6 +363,16 @@ export class Panel {
 
     async _input(text) {
         return this._refresh({ input: text });
+    }
+
+    async _copy(text) {
+        if (await copyText(text)) {
+            this._link.post({ type: 'copied' });
+            this._status.say('done', { text: `Copied ${line(text, 200)}` });
+            setTimeout(() => this._status.say('done', null), COPIED);
+        } else {
+            this._status.say('error', { text: 'The browser did not let the panel copy; select the text and copy it.', tone: 'warning' });
+        }
     }
 
     async _saveHtml() {

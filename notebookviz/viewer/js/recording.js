@@ -26,6 +26,7 @@
  * @property {number} trainable
  * @property {number} bytes
  * @property {number} leaf
+ * @property {string} expression Modules only: what to write in Python behind the model's name.
  * @property {string} name Folds only: which nodes it holds.
  * @property {number} repeats Folds only: how many equal units they are; 0 for operators that stand together.
  */
@@ -45,7 +46,7 @@ export const MOST = 1000;
 const DEFAULTS = Object.freeze({
     parent: -1, kind: 'operator', type: '', qualified: '', path: '', call: 0, inputs: [], outputs: [], attributes: [],
     initializers: [], macs: 0, marks: [], message: '', repr: '', doc: '', source: null, hooks: 0, params: 0,
-    trainable: 0, bytes: 0, leaf: 0, name: '', repeats: 0
+    trainable: 0, bytes: 0, leaf: 0, expression: '', name: '', repeats: 0
 });
 
 export class Recording {

@@ -11,6 +11,7 @@ export class Stage {
      * @param {(id: number) => void} handlers.select
      * @param {(id: number) => void} handlers.enter Let a module fill the canvas.
      * @param {() => {label: string, note?: string, press: () => void}[]} handlers.levels What can be opened at once.
+     * @param {(text: string) => void} handlers.copy
      */
     constructor(handlers) {
         this._handlers = handlers;
@@ -21,10 +22,13 @@ export class Stage {
         this._levels = button({ icon: 'levels', text: 'Open', label: 'Open and close by depth', class: 'tool', press: () => openMenu(this._bar, this._levels, 'Open and close by depth', handlers.levels()) });
         this._levels.setAttribute('aria-haspopup', 'menu');
         this._back.hidden = this._only.hidden = this._levels.hidden = true;
+        this._expression = '';
+        this._copy = button({ icon: 'copy', label: 'Copy as Python', class: 'tool', press: () => handlers.copy(this._expression) });
+        this._copy.hidden = true;
         const tool = (icon, label, name) => button({ icon, label, class: 'tool', press: () => handlers.command(name) });
         this._cover = element('div', { class: 'cover', hidden: true });
         this._page = element('div', { class: 'page' });
-        this._bar = element('div', { class: 'bar trail' }, this._back, this._path, element('div', { class: 'tools' }, this._levels, this._only,
+        this._bar = element('div', { class: 'bar trail' }, this._back, this._path, element('div', { class: 'tools' }, this._copy, this._levels, this._only,
             tool('fit', 'Fit the graph', 'fit'), tool('plus', 'Zoom in', 'zoom-in'), tool('minus', 'Zoom out', 'zoom-out')));
         this.node = element('section', { class: 'stage', 'aria-label': 'Graph' },
             this._bar,
@@ -64,6 +68,13 @@ export class Stage {
             });
             return index ? [element('span', { class: 'sep', text: '›', 'aria-hidden': 'true' }), step] : [step];
         }));
+    }
+
+    /** @param {string} text Python that gives the selected module; may be empty. */
+    set expression(text) {
+        this._expression = text;
+        this._copy.hidden = !text;
+        say(this._copy, `Copy ${text}`);
     }
 
     /** Whether what is drawn has modules that open. @param {boolean} shown */

@@ -81,9 +81,7 @@ export class Node {
         const row = this.row;
         const entries = [
             ['path', row.path], ['call', row.kind === 'module' ? `${row.call + 1}` : ''], ['marks', row.marks.join(', ')],
-            ['error', row.message], ['source', row.source ? `${row.source[0]}:${row.source[1]} in ${row.source[2]}` : ''],
-            ['code', row.source ? row.source[3] : ''], ['module', row.repr],
-            ['hooks', row.hooks ? `${row.hooks} left out while looking` : '']
+            ['error', row.message], ['hooks', row.hooks ? `${row.hooks} left out while looking` : '']
         ];
         return entries.filter(([, value]) => value).map(([name, value]) => new Argument(name, cut(value, 4000)));
     }
