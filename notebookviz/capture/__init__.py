@@ -186,6 +186,7 @@ class _Session:
                     chosen.header.notes.append(reasons.real(why, fake.draft, own=self.own))
         if chosen is fake:
             chosen.header.notes.extend(reasons.assumed(fake.draft))
+        chosen.header.notes.extend(reasons.grown(chosen.draft))
         return chosen
 
     def _better(self, fake: _Attempt, real: _Attempt) -> _Attempt:

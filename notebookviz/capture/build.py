@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
-from notebookviz.capture import describe, hints, naming, operators, remarks, source
+from notebookviz.capture import describe, flow, hints, naming, operators, remarks, source
 from notebookviz.capture.trace import LONGEST_MESSAGE, MOST_CALLS, Crowded, Stopped, message
 from notebookviz.graph.records import (
     Argument,
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
     from notebookviz.capture.draft import Draft, Entry, Flow
     from notebookviz.capture.skeleton import Skeleton
-    from notebookviz.graph.records import Mark
+    from notebookviz.graph.records import Mark, TensorType
+
+
+Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass
@@ -140,9 +143,27 @@ class _Builder:
         place = source.raised(error.__traceback__)
         if place is None and self.entries:
             place = self.entries[node].place
+        met, received = self._met(node)
         return Failure(
-            node, naming.cut(kind, 100), naming.cut(said, LONGEST_MESSAGE), source.record(place, self.sources), hint
+            node,
+            naming.cut(kind, 100),
+            naming.cut(said, LONGEST_MESSAGE),
+            source.record(place, self.sources),
+            hint,
+            met,
+            received,
         )
+
+    def _met(self, node: int) -> tuple[Pairs, Pairs]:
+        """The shapes that met in an operator, and those that its module call was given."""
+        if not self.entries:
+            return (), ()
+        entry = self.entries[node]
+        shapes = _shapes(entry, self.draft) if entry.module is None else ()
+        at = entry.index
+        while self.draft.entries[at].module is None and self.draft.entries[at].parent >= 0:
+            at = self.draft.entries[at].parent
+        return shapes, _shapes(self.draft.entries[at], self.draft)
 
     def _node(self, at: int, entry: Entry, macs: int, marks: frozenset[Mark]) -> Node:
         parent = -1 if entry.parent < 0 else self.indices[entry.parent]
@@ -212,6 +233,7 @@ class _Builder:
     def _marks(self) -> list[frozenset[Mark]]:
         draft = self.draft
         failed, chain = self._failed()
+        grown = self._grown()
         used = {
             value
             for entry in self.entries
@@ -223,6 +245,8 @@ class _Builder:
         found = []
         for entry in self.entries:
             marks = set(entry.marks) - {"failed", "unfinished"}
+            if entry.index in grown:
+                marks.add("broadcast")
             if entry.index in failed:
                 marks.add("failed")
             elif entry.index in chain:
@@ -230,6 +254,15 @@ class _Builder:
             elif entry.module is None and entry.outputs and used.isdisjoint(entry.outputs) and draft.error is None:
                 marks.add("unused")
             found.append(frozenset(marks))
+        return found
+
+    def _grown(self) -> set[int]:
+        """Operators that broadcast beyond their operands, each with the innermost module call around it."""
+        found = set()
+        for at, _ in self.draft.grown:
+            found.add(at)
+            if self.draft.entries[at].parent >= 0:
+                found.add(self.draft.entries[at].parent)
         return found
 
     def _failed(self) -> tuple[set[int], set[int]]:
@@ -279,6 +312,18 @@ class _Builder:
                 )
             )
         return found
+
+
+def _shapes(entry: Entry, draft: Draft) -> Pairs:
+    found = hints.operands(entry, draft)
+    odd = len({kind.dtype for kinds in found.values() for kind in kinds}) > 1
+    away = len({kind.device for kinds in found.values() for kind in kinds}) > 1
+
+    def text(kind: TensorType) -> str:
+        more = ([kind.dtype] if odd else []) + ([f"on {kind.device}"] if away else [])
+        return " ".join([flow.shape_text(kind.shape), *more])
+
+    return tuple((name, ", ".join(text(kind) for kind in kinds[:8])) for name, kinds in found.items())
 
 
 def _argument(item: Flow) -> Argument:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from notebookviz.capture.broadcast import Grown
     from notebookviz.capture.operators import Operator
     from notebookviz.capture.ranges import Stray
     from notebookviz.capture.source import Place
@@ -75,6 +76,7 @@ class Draft:
         reads: Where Python read values that were not there.
         genuine: Whether PyTorch itself raises what the pass ended with.
         stray: The index that its table does not hold.
+        grown: Operators whose result is larger than each of their operands.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -89,6 +91,7 @@ class Draft:
     reads: list[Place | None] = field(default_factory=list)
     genuine: bool = False
     stray: Stray | None = None
+    grown: list[tuple[int, Grown]] = field(default_factory=list)
     error: BaseException | None = None
     failed: int = -1
     constants: dict[str, torch.Tensor] = field(default_factory=dict)

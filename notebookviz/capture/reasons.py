@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from notebookviz.capture import naming, source
+from notebookviz.capture import flow, naming, operators, source
 from notebookviz.capture.trace import message
 
 if TYPE_CHECKING:
@@ -63,6 +63,26 @@ def assumed(draft: Draft) -> list[str]:
         found.append(f"{what} assumed; marked in the graph.")
     if draft.reads:
         found.append(f"forward reads values{_at(draft.reads[0])}, which were assumed: another path may be taken.")
+    return found
+
+
+def grown(draft: Draft) -> list[str]:
+    """Broadcasts that are rarely meant, with their shapes and lines; of many the first three."""
+    found = []
+    for at, item in draft.grown[:3]:
+        entry = draft.entries[at]
+        left, right, result = (flow.shape_text(shape) for shape in (item.left, item.right, item.result))
+        one = len(item.left) == len(item.right) + 1 and item.left[-1] == 1
+        other = len(item.right) == len(item.left) + 1 and item.right[-1] == 1
+        fix = " with .squeeze(-1) on the first" if one else " with .squeeze(-1) on the second" if other else ""
+        name = operators.label(entry.type)
+        done = f"{name}({left}, {right})" if name[:1].isalpha() else f"{left} {name} {right}"
+        found.append(
+            f"Broadcasting: {done} gives {result}{_at(entry.place)}. "
+            f"If that is not meant, give both the same shape{fix}."
+        )
+    if len(draft.grown) > len(found):
+        found.append(f"{len(draft.grown) - len(found):,} more such broadcasts are marked.")
     return found
 
 

@@ -149,4 +149,6 @@ def _failure(recording: Recording) -> dict[str, Any] | None:
         "message": failure.message,
         "source": _source(failure.source),
         "hint": failure.hint,
+        "shapes": [list(item) for item in failure.shapes],
+        "received": [list(item) for item in failure.received],
     }

@@ -112,7 +112,9 @@ class Source:
     code: str = ""
 
 
-Mark = Literal["failed", "unfinished", "unused", "assumed", "passthrough", "uncalled", "in-place", "uncounted"]
+Mark = Literal[
+    "failed", "unfinished", "unused", "assumed", "passthrough", "uncalled", "in-place", "uncounted", "broadcast"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,13 +192,25 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """How a forward pass ended early."""
+    """How a forward pass ended early.
+
+    Attributes:
+        node: Index of the operator or module call that failed.
+        kind: The exception's class, or ``timeout``, ``limit``, ``interrupted``.
+        message: What it said.
+        source: The line of user code that ran.
+        hint: What to try next.
+        shapes: What met there, by argument, weights too: ``("weight", "48×10")``.
+        received: What the innermost module call around it was given.
+    """
 
     node: int
     kind: str
     message: str
     source: Source | None = None
     hint: str = ""
+    shapes: tuple[tuple[str, str], ...] = ()
+    received: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
