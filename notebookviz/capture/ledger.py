@@ -84,7 +84,16 @@ class Ledger:
     def produce(self, tensor: torch.Tensor) -> int:
         """A new value for what is in the tensor now."""
         self._clock += 1
-        index = len(self.draft.values)
+        index = self._list(tensor)
+        self._known[id(tensor)] = (self._clock, index)
+        wrapped = flow.inner(tensor)
+        if wrapped is not None:
+            self._known[id(wrapped)] = (self._clock, index)
+        self._kept[id(tensor)] = weakref.ref(tensor, partial(self._forget, id(tensor))) if self.real else tensor
+        return index
+
+    def _list(self, tensor: torch.Tensor) -> int:
+        """One more value of this type."""
         key = (tensor.dtype, tensor.shape, tensor.device)
         kind = self._types.get(key)
         if kind is None:
@@ -93,12 +102,7 @@ class Ledger:
                 kind = replace(kind, device="meta")
             self._types[key] = kind
         self.draft.values.append(kind)
-        self._known[id(tensor)] = (self._clock, index)
-        wrapped = flow.inner(tensor)
-        if wrapped is not None:
-            self._known[id(wrapped)] = (self._clock, index)
-        self._kept[id(tensor)] = weakref.ref(tensor, partial(self._forget, id(tensor))) if self.real else tensor
-        return index
+        return len(self.draft.values) - 1
 
     def _forget(self, identity: int, _: Any) -> None:  # noqa: ANN401
         self._known.pop(identity, None)
@@ -135,6 +139,10 @@ class Ledger:
                 entry.outputs.append(seen[id(tensor)])
                 entry.marks.add("in-place")
             value = seen.get(id(tensor), entry.outputs[0])
+            whole = tensor._base  # noqa: SLF001 (what it is a view of has other sizes, so it is a value of its own)
+            if whole is not None and whole.shape != tensor.shape:
+                value = self._list(whole)
+                entry.outputs.append(value)
             self._writes[storage] = (self._clock, value)
             self._held.append(StorageWeakRef(tensor.untyped_storage()))  # type: ignore[no-untyped-call]
             if storage in model:

@@ -287,3 +287,15 @@ def test_module_nodes_say_what_they_are():
     settings = {item.name: item.value for item in conv.attributes}
     assert (settings["stride"], settings["in_channels"], settings["bias"]) == ("(2, 2)", "3", "True")
     assert [recording.initializers[item].name for item in conv.initializers] == ["0.weight", "0.bias"]
+
+
+def test_a_write_through_a_view_leaves_the_whole_with_its_own_sizes():
+    def body(_, x):
+        whole = torch.zeros(2, 4, 4)
+        whole[1].copy_(x)
+        return whole
+
+    recording, found = operators(body)
+    copy = next(node for node in found if node.type == "copy_")
+    assert [recording.values[value].type.shape for value in copy.outputs] == [(4, 4), (2, 4, 4)]
+    assert recording.outputs[0].values == (copy.outputs[1],)
