@@ -8,8 +8,9 @@ import torch
 
 from notebookviz.capture import capture
 from notebookviz.capture.arguments import check_model, normalise
-from notebookviz.capture.inputs import infer
+from notebookviz.capture.inputs import inferred
 from notebookviz.capture.tensors import resolve
+from notebookviz.capture.typed_input import typed
 from notebookviz.errors import ExportError, InputError
 from notebookviz.fingerprint import fingerprint
 from notebookviz.graph.encode import pack
@@ -54,16 +55,17 @@ class Looking:
         self._exported: OnnxExport | None = None
 
     def look(self, changes: Mapping[str, Any]) -> View:
-        """Trace the model as it is now; another ``input_size`` takes the place of the inputs."""
+        """Trace the model as it is now; another ``input_size`` or ``input`` as text takes the place of the inputs."""
         model = self.model()
-        if changes.get("input_size") is not None:
-            inputs: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
-            options = {**self._options, "input_size": changes["input_size"], "dtypes": None}
-        else:
-            inputs, options = self._given(), self._options
+        inputs, options = self._given(), self._options
+        if changes.get("input") is not None:
+            inputs = typed(model, str(changes["input"]), self._known(model))
+            options = {**options, "input_size": None, "dtypes": None}
+        elif changes.get("input_size") is not None:
+            inputs = ((), {})
+            options = {**options, "input_size": changes["input_size"], "dtypes": None}
         recording = fold(capture(model, *inputs, **options))
-        if changes.get("input_size") is not None:
-            self._inputs, self._options = inputs, options
+        self._inputs, self._options = inputs, options
         self._recording = recording
         self._exported = None
         paths = [node.path for node in recording.nodes if node.kind == "module"]
@@ -178,16 +180,19 @@ class Looking:
         return self._inputs if self._inputs is not None else ((), {})
 
     def _call(self, model: nn.Module) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments that were traced: those given, or the candidate that was inferred."""
+        """The arguments that were traced."""
+        call = self._known(model)
+        if call is None:
+            raise ExportError(
+                f"No input is known for this {type(model).__name__}, so it can't be exported.",
+                hint="Pass an input: show(model, x).",
+            )
+        return call
+
+    def _known(self, model: nn.Module) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """The arguments that were given, or else those that were inferred."""
         args, kwargs = self._given()
         call = normalise(model, args, kwargs, self._options.get("input_size"), self._options.get("dtypes"))
-        if call is not None:
+        if call is not None or self._recording is None or not self._recording.input_inferred:
             return call
-        text = self._recording.input_text if self._recording is not None else ""
-        for found_args, found_kwargs, found_text in infer(model):
-            if found_text == text:
-                return found_args, found_kwargs
-        raise ExportError(
-            f"No input is known for this {type(model).__name__}, so it can't be exported.",
-            hint="Pass an input: show(model, x).",
-        )
+        return inferred(model, self._recording.input_text)

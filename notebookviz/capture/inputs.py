@@ -162,16 +162,6 @@ class Ladder:
         return any(isinstance(item, (nn.Embedding, nn.EmbeddingBag)) for _, item in naming.modules(self._model))
 
 
-def infer(model: nn.Module) -> Iterator[Candidate]:
-    """Yield candidate inputs, the likeliest first, without learning from any of them.
-
-    Example:
-        >>> next(infer(nn.Linear(8, 2)))[2]
-        '1×8 float32'
-    """
-    return iter(Ladder(model))
-
-
 def remember(model: nn.Module, text: str, call: Call) -> None:
     """Keep the input that was inferred for a model, as long as the model lives."""
     key = id(model)

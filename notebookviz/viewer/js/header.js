@@ -62,7 +62,7 @@ export class Header {
         node.append(element('span', { text }));
         if (this._live && data.input !== undefined) {
             const word = data.inferred ? 'inferred, edit' : 'edit';
-            const open = element('button', { type: 'button', class: 'link', text: word, 'aria-haspopup': 'dialog', title: 'Look with another input size' });
+            const open = element('button', { type: 'button', class: 'link', text: word, 'aria-haspopup': 'dialog', title: 'Look with another input' });
             open.addEventListener('click', () => this._edit(open, data.input));
             node.append(' (', open, ')');
         } else if (data.inferred) {
@@ -72,8 +72,8 @@ export class Header {
     }
 
     _edit(anchor, input) {
-        const sizes = (input || '').match(/\d+(?:×\d+)+/g) || [];
-        const field = element('input', { type: 'text', value: sizes.join(', '), spellcheck: 'false', 'aria-label': 'Input size, for example 1×3×224×224' });
+        const field = element('input', { type: 'text', value: input || '', spellcheck: 'false', 'aria-label': 'Input size, for example 1×3×224×224 float32' });
+        field.style.width = `${Math.min(64, Math.max(24, field.value.length + 2))}ch`;
         const said = element('p', { class: 'said', role: 'alert' });
         const go = element('button', { type: 'submit', class: 'action', text: 'Look' });
         const form = element('form', { class: 'popover edit', role: 'dialog', 'aria-label': 'Input size' },
