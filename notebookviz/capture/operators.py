@@ -72,7 +72,8 @@ class Operator:
         else:
             self.type, self.qualified = raw, f"{module}.{raw}"
             if module.startswith("torch._C._"):
-                self.type = self.qualified = f"torch.{module.removeprefix('torch._C._')}.{raw}"
+                package = module.removeprefix("torch._C._")
+                self.type = self.qualified = f"torch.{package}.{raw.removeprefix('_').removeprefix(f'{package}_')}"
         self.name = raw
         self.type, self.qualified = clean(self.type), clean(self.qualified)
         self.doc = first_paragraph(getattr(func, "__doc__", None))
