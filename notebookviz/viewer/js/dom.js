@@ -37,6 +37,7 @@ const ICONS = {
     plus: 'M8 3v10M3 8h10',
     minus: 'M3 8h10',
     copy: 'M6 6h7v7H6zM3 10V3h7',
+    help: 'M6 6a2 2 0 1 1 3 1.7c-.7.5-1 .9-1 1.8M8 12v.1M8 1.5a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13z',
     next: 'M4 6l4 4 4-4',
     previous: 'M4 10l4-4 4 4',
     search: 'M7 12A5 5 0 1 0 7 2a5 5 0 0 0 0 10zM11 11l3 3',

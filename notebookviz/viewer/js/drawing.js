@@ -33,7 +33,7 @@ export function createDrawing(netron, grapher, host, post) {
             this._updating = null;
             this._views = new Map();
             this._lights = new Lights(host.document);
-            this._hits = { ids: [], current: null };
+            this._hits = { ids: [], within: [], current: null };
             this._paint = new Paint(host.document);
             this.variable = '';
             this._posted = null;
@@ -106,6 +106,7 @@ export function createDrawing(netron, grapher, host, post) {
             if (kept.length > 0) {
                 this.target.select(kept, 'panel');
             }
+            this._paint.apply();
             this._light();
             await this.drawn(start);
         }
@@ -231,8 +232,8 @@ export function createDrawing(netron, grapher, host, post) {
         }
 
         /** Lights the hits of the panel's find. */
-        light(ids, current) {
-            this._hits = { ids: ids || [], current: current ?? null };
+        light(ids, within, current) {
+            this._hits = { ids: ids || [], within: within || [], current: current ?? null };
             this._light();
         }
 
@@ -254,11 +255,12 @@ export function createDrawing(netron, grapher, host, post) {
         }
 
         _light() {
-            this._paint.apply();
             const ids = new Set(this._hits.ids);
+            const within = new Set(this._hits.within);
             for (const element of host.document.querySelectorAll('#origin [data-id]')) {
                 const id = Number(element.dataset.id);
                 element.classList.toggle('nbv-hit', ids.has(id));
+                element.classList.toggle('nbv-within', within.has(id));
                 element.classList.toggle('nbv-current', this._hits.current === id);
             }
         }
@@ -398,6 +400,7 @@ export function createDrawing(netron, grapher, host, post) {
             }
             this.choose(this._first ? this._first.selected : this._posted);
             this._first = null;
+            this._paint.apply();
             this._light();
             await this.drawn(start);
         }

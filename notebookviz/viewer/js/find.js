@@ -1,22 +1,17 @@
-/** Finding nodes by name, path, type, operator or shape.  Knows no DOM. */
+/** Finding nodes by what filter.js understands.  Knows no DOM. */
 
-import { shape } from './format.js';
+import { parse, subjectsOf } from './filter.js';
 
 export class Find {
 
     /** @param {import('./recording.js').Recording} recording */
     constructor(recording) {
-        this._texts = recording.nodes.map((node) => {
-            if (node.kind === 'fold' || (recording.tensors !== 'none' && node.marks.includes('uncalled'))) {
-                return '';
-            }
-            const shapes = node.outputs.map((value) => shape(recording.values[value][1]));
-            const initializers = node.initializers.map((each) => recording.initializers[each].name);
-            return [node.kind === 'module' ? node.path : '', node.type, ...initializers, ...shapes].join('\n').toLowerCase();
-        });
+        this._recording = recording;
+        this._subjects = null;
         this.hits = [];
         this.position = -1;
         this.query = '';
+        this.error = '';
     }
 
     /**
@@ -26,16 +21,11 @@ export class Find {
      */
     search(query) {
         const current = this.current;
-        this.query = query.trim().toLowerCase();
-        const wanted = this.query.replace(/(\d)\s*[x*]\s*(?=\d)/g, '$1×');
-        this.hits = [];
-        if (wanted) {
-            for (const [index, text] of this._texts.entries()) {
-                if (text.includes(wanted) || text.includes(this.query)) {
-                    this.hits.push(index);
-                }
-            }
-        }
+        this.query = query.trim();
+        const { test, error } = parse(this.query);
+        this.error = error;
+        this._subjects ??= subjectsOf(this._recording);
+        this.hits = test ? [...this._subjects].filter(([, subject]) => test(subject)).map(([id]) => id) : [];
         this.position = this.hits.indexOf(current);
         return this.hits;
     }
@@ -57,7 +47,7 @@ export class Find {
 
     /** @returns {string} `3/17`, `17 found`, `none`, or nothing. */
     get label() {
-        if (!this.query) {
+        if (!this.query || this.error) {
             return '';
         }
         if (!this.hits.length) {

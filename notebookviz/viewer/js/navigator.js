@@ -138,14 +138,14 @@ export class Navigator {
         }
     }
 
-    /** @param {string} query @returns {string} How many hits there are. */
+    /** @param {string} query @returns {{label: string, error: string}} How many hits there are, or what is wrong with it. */
     search(query) {
         if (!this._find) {
-            return '';
+            return { label: '', error: '' };
         }
         this._find.search(query);
         this.light();
-        return this._find.label;
+        return this._find;
     }
 
     /** Go to the next hit or the one before. @param {number} step @returns {string} Which hit it is. */
@@ -163,7 +163,8 @@ export class Navigator {
         if (this._find) {
             this._parts.table.hits = this._find.hits;
             const ids = this._find.hits.filter((id) => this.outline.visible(id) !== null);
-            this._parts.post({ type: 'find', ids, current: this._find.current });
+            const within = [...new Set(this._find.hits.map((id) => this.outline.hider(id)))].filter((id) => id !== null);
+            this._parts.post({ type: 'find', ids, within, current: this._find.current });
         }
     }
 

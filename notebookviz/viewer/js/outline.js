@@ -96,6 +96,12 @@ export class Outline {
         return drawn && depth >= 0 && above.slice(0, depth).every((each) => this.opened.has(each)) ? id : null;
     }
 
+    /** The closed node that is drawn where a node is hidden; null where it is drawn itself. @param {number} id @returns {number|null} */
+    hider(id) {
+        const above = this.recording.ancestors(id);
+        return above.slice(0, Math.max(0, above.indexOf(this.inside))).reverse().find((each) => !this.opened.has(each)) ?? null;
+    }
+
     /** The nodes from the model to the selected one. */
     get line() {
         const last = this.selected ?? this.inside;

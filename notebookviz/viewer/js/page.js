@@ -70,7 +70,7 @@ class Page {
                 break;
             case 'find':
                 await drawing.settled();
-                drawing.light(message.ids, message.current);
+                drawing.light(message.ids, message.within, message.current);
                 break;
             case 'copied':
                 drawing.copied();

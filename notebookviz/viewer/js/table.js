@@ -86,7 +86,14 @@ export class Table {
     /** @param {number[]} hits Nodes that were found. */
     set hits(hits) {
         this._hits = new Set(hits.map((id) => this.tree.rowOf(id)));
+        this._hide();
         this._draw();
+    }
+
+    /** Which rows stand for hits in closed ones. */
+    _hide() {
+        const hidden = this._filtered ? [] : [...this._hits].filter((id) => !this._places.has(id));
+        this._hiders = new Set(hidden.map((id) => this._nearest(id)));
     }
 
     /** Colour rows by an overlay, in a column of its own. @param {import('./overlay.js').Overlay|null} overlay */
@@ -105,16 +112,19 @@ export class Table {
     }
 
     _relist() {
-        this._lines = this.tree.lines(this._opened, this._sort, this._filter);
+        const { wanted, error } = this.tree.matching(this._filter);
+        this._filtered = wanted !== null;
+        this._lines = this.tree.lines(this._opened, this._sort, wanted);
         this._places = new Map(this._lines.map((line, index) => [line.id, index]));
         this._body.style.height = `${this._lines.length * ROW}px`;
         this.grid.setAttribute('aria-rowcount', String(this._lines.length + 2));
         if (!this._places.has(this._active)) {
             this._active = this._nearest(this._active);
         }
-        const nothing = this._filter !== '' && this._lines.length === 1 && !this.tree.matches(0, this._filter);
-        this._empty.hidden = !nothing;
-        this._empty.textContent = nothing ? `No module matches “${this._filter}”.` : '';
+        const said = error || (wanted?.size === 0 ? `No module matches “${this._filter}”.` : '');
+        this._empty.hidden = !said;
+        this._empty.textContent = said;
+        this._hide();
     }
 
     _nearest(id) {
@@ -258,7 +268,7 @@ export class Table {
         const node = this._recording.nodes[line.id];
         const exact = this._selected === line.id;
         const near = !exact && this._selected !== null && this.tree.rowOf(this._selected) === line.id;
-        const classes = ['row', exact ? 'selected' : '', near ? 'near' : '', this._hits.has(line.id) ? 'hit' : '', line.id === this._active ? 'active' : '',
+        const classes = ['row', exact ? 'selected' : '', near ? 'near' : '', this._hits.has(line.id) ? 'hit' : '', this._hiders.has(line.id) ? 'within' : '', line.id === this._active ? 'active' : '',
             ...['failed', 'unfinished', 'uncalled', 'unused'].filter((mark) => this._recording.marks(line.id).includes(mark))];
         const row = element('div', {
             role: 'row', id: `${this._id}-${line.id}`, class: classes.filter(Boolean).join(' '), 'aria-level': line.level, 'aria-posinset': line.position,
@@ -346,7 +356,7 @@ export class Table {
     }
 
     _toggle(line) {
-        if (!this._filter) {
+        if (!this._filtered) {
             this._handlers.open(line.id, !line.open);
         }
     }
@@ -368,7 +378,7 @@ export class Table {
                 this._go(index + 1);
             }
         } else if (event.key === 'ArrowLeft') {
-            if (line.parent && line.open && line.id !== 0 && !this._filter) {
+            if (line.parent && line.open && line.id !== 0 && !this._filtered) {
                 this._toggle(line);
             } else if (line.id !== 0) {
                 this._go(this._places.get(this._recording.nodes[line.id].parent));

@@ -1,12 +1,13 @@
 /** The second row: which side is shown when there is room for one, which truth, and Find. */
 
 import { button, element } from './dom.js';
+import { complaint, examplesButton } from './finder.js';
 
 export class Toolbar {
 
     /**
      * @param {object} handlers
-     * @param {(query: string) => string} handlers.search Gives the label to show.
+     * @param {(query: string) => {label: string, error: string}} handlers.search Gives the label to show, or what is wrong.
      * @param {(step: number) => string} handlers.move
      * @param {(kind: 'structure'|'onnx') => void} handlers.kind
      * @param {(tab: 'graph'|'table') => void} handlers.tab
@@ -18,15 +19,17 @@ export class Toolbar {
         this._tabs = choice('Side', [['graph', 'Graph', 'graph'], ['table', 'Table', 'table']], handlers.tab, 'tabs');
         this._kinds = choice('View', [['structure', 'Structure', 'structure'], ['onnx', 'ONNX', 'onnx']], handlers.kind, 'kinds');
         this._field = element('input', {
-            type: 'search', placeholder: 'Find', 'aria-label': 'Find by name, path, type or shape', spellcheck: 'false',
-            title: 'Find by name, path, type, operator or shape ( / )',
+            type: 'search', placeholder: 'Find', 'aria-label': 'Find by name, path, type, shape or filter', spellcheck: 'false',
+            title: 'Find by name, path, type, operator, shape, or a filter such as params>1M ( / )',
             on: { input: () => this._typed(), keydown: (event) => this._key(event) }
         });
         this._count = element('span', { class: 'count', role: 'status' });
         this._previous = button({ icon: 'previous', label: 'Previous hit', class: 'tool', press: () => this._move(-1) });
         this._next = button({ icon: 'next', label: 'Next hit', class: 'tool', press: () => this._move(1) });
+        this._complaint = complaint();
+        this._examples = examplesButton(() => this.node, (text) => this._type(text));
         this.node = element('div', { class: 'bar toolbar' }, this._tabs.node, onnx ? this._kinds.node : null, colour,
-            element('div', { class: 'find', role: 'search' }, this._field, this._count, this._previous, this._next));
+            element('div', { class: 'find', role: 'search' }, this._field, this._count, this._previous, this._next, this._examples, this._complaint.node));
         this._label('');
     }
 
@@ -37,7 +40,10 @@ export class Toolbar {
 
     /** Look again for what is typed, after the recording has changed. */
     again() {
-        this._label(this._handlers.search(this._field.value));
+        const { label, error } = this._handlers.search(this._field.value);
+        this._complaint.say(error);
+        this._field.setAttribute('aria-invalid', String(Boolean(error)));
+        this._label(label);
     }
 
     set tab(tab) {
@@ -46,6 +52,12 @@ export class Toolbar {
 
     set kind(kind) {
         this._kinds.value = kind;
+    }
+
+    _type(text) {
+        this._field.value = text;
+        this.again();
+        this._field.focus();
     }
 
     _typed() {

@@ -1,5 +1,7 @@
 /** The module table's rows: which are shown, in what order.  Knows no DOM. */
 
+import { parse, subjectsOf } from './filter.js';
+
 /**
  * @typedef {object} Line A row that is shown.
  * @property {number} id Node index.
@@ -16,7 +18,6 @@ export class Tree {
     constructor(recording) {
         this.recording = recording;
         this._children = recording.nodes.map(({ index }) => recording.isRow(index) ? recording.children(index).filter((child) => recording.isRow(child)) : []);
-        this._texts = recording.nodes.map((node) => `${node.path}\n${node.type}`.toLowerCase());
         this.count = recording.nodes.filter((node) => node.kind === 'module').length;
     }
 
@@ -25,9 +26,19 @@ export class Tree {
         return this._children[id].length > 0;
     }
 
-    /** @param {number} id @param {string} filter @returns {boolean} */
-    matches(id, filter) {
-        return this._texts[id].includes(filter.toLowerCase());
+    /** @param {string} filter @returns {{wanted: Set<number>|null, error: string}} The rows that match, with all that encloses them; null for all. */
+    matching(filter) {
+        const { test, error } = parse(filter);
+        this._subjects ??= subjectsOf(this.recording);
+        const found = new Set();
+        for (const [index, subject] of test ? this._subjects : []) {
+            if (subject.node.kind === 'module' && test(subject)) {
+                for (let id = index; id >= 0 && !found.has(id); id = this.recording.nodes[id].parent) {
+                    found.add(id);
+                }
+            }
+        }
+        return { wanted: test ? found : null, error };
     }
 
     /** The row that stands for a node: itself, or the module call that an operator belongs to. @param {number} id */
@@ -52,11 +63,10 @@ export class Tree {
     /**
      * @param {Set<number>} opened
      * @param {{key: string, down: boolean}|null} sort
-     * @param {string} filter
+     * @param {Set<number>|null} wanted The rows to show, all open; null for all that are in opened ones.
      * @returns {Line[]}
      */
-    lines(opened, sort, filter) {
-        const wanted = filter ? this._matching(filter) : null;
+    lines(opened, sort, wanted) {
         const compare = sort ? this._order(sort) : null;
         const lines = [];
         const stack = [{ id: 0, level: 1, position: 1, siblings: 1 }];
@@ -76,19 +86,6 @@ export class Tree {
             }
         }
         return lines;
-    }
-
-    /** The rows that match, with all that encloses them. */
-    _matching(text) {
-        const found = new Set();
-        for (const node of this.recording.nodes) {
-            if (node.kind === 'module' && this.matches(node.index, text)) {
-                for (let id = node.index; id >= 0 && !found.has(id); id = this.recording.nodes[id].parent) {
-                    found.add(id);
-                }
-            }
-        }
-        return found;
     }
 
     _order({ key, down, value = this.sortValue(key) }) {
