@@ -6,7 +6,7 @@ import sys
 import webbrowser
 from typing import TYPE_CHECKING, Any, Literal
 
-from notebookviz import cells
+from notebookviz import cells, collection
 from notebookviz.errors import InputError, NotebookvizError
 from notebookviz.graph.tree import opening
 from notebookviz.hold import Hold
@@ -79,14 +79,15 @@ def show(  # noqa: PLR0913 - the options are keywords, and each is documented
     if depth is not None and (not isinstance(depth, int) or depth < 1):
         raise InputError(f"depth is {depth!r}; it is a number of levels, at least 1.", hint="Leave it out.")
     displayed = cells.in_notebook() and not browser
-    panel = Panel(_subject(model), height=height, awaited=displayed)
-    try:
-        parts = _parts_of(model, inputs, kwargs, {"input_size": input_size, "dtypes": dtypes, "mode": mode}, depth)
-    except BaseException:
-        panel.discard()
-        raise
-    panel.begin(parts)
-    return _present(panel, browser=browser)
+    with collection.put_off():
+        panel = Panel({"kind": "structure", "name": type(model).__name__}, height=height, awaited=displayed)
+        try:
+            parts = _parts_of(model, inputs, kwargs, {"input_size": input_size, "dtypes": dtypes, "mode": mode}, depth)
+        except BaseException:
+            panel.discard()
+            raise
+        panel.begin(parts)
+        return _present(panel, browser=browser)
 
 
 def _parts_of(
