@@ -1,4 +1,4 @@
-"""When a graph is drawn: every box has a size, and a frame has passed."""
+"""When a graph is drawn: every box has a size and its place, and a frame has passed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Frame, Page
 
-# Runs in every frame before its own scripts: tells at which moment how many boxes stood, all of them with a size.
+# Runs in every frame before its own scripts: tells at which moment how many boxes stood, all of them with a size, and
+# in their places (Netron builds the boxes first and lays them out then).
 # (Netron's own page forbids eval, so it can't be asked; it has to tell.)
 _WATCH = """(() => {
   const tell = window.__boxes;
@@ -19,7 +20,7 @@ _WATCH = """(() => {
     if (boxes.length !== last) {
       const whole = Array.from(boxes).every(box => {
         const size = box.getBBox();
-        return size.width > 0 && size.height > 0;
+        return size.width > 0 && size.height > 0 && box.hasAttribute('transform');
       });
       if (whole) {
         last = boxes.length;
