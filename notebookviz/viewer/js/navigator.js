@@ -19,6 +19,8 @@ export class Navigator {
     constructor(kept, parts) {
         this._parts = parts;
         this._find = null;
+        this._pointing = false;
+        this._unseen = !kept.view && typeof kept.selected !== 'number';
         this.outline = new Outline(kept);
     }
 
@@ -29,6 +31,7 @@ export class Navigator {
 
     /** @param {import('./recording.js').Recording} recording */
     take(recording) {
+        this._pointing = Boolean(recording.failure) && (this._unseen || Boolean(this.recording));
         this.outline.take(recording);
         this._find = new Find(recording);
     }
@@ -40,6 +43,14 @@ export class Navigator {
         table.opened = this.outline.opened;
         table.selected = this.outline.selected;
         this._trail();
+    }
+
+    /** Once a failure is drawn that was not seen before: select it, and bring it to the middle. */
+    point() {
+        if (this._pointing) {
+            this._pointing = false;
+            this.select(this.recording.failure.node, true);
+        }
     }
 
     /** Open or close a module. @param {number} id @param {number} anchor The node that keeps its place. */

@@ -5,6 +5,7 @@ import { Colouring } from './colouring.js';
 import { copyText } from './copy.js';
 import { element } from './dom.js';
 import { download } from './bytes.js';
+import { failed } from './failure.js';
 import { Header } from './header.js';
 import { OnnxView } from './onnx_view.js';
 import { levelsMenu } from './levels.js';
@@ -17,7 +18,7 @@ import { Stage } from './stage.js';
 import { Status } from './status.js';
 import { Table } from './table.js';
 import { Toolbar } from './toolbar.js';
-import { cut, failed, traced } from './sentences.js';
+import { cut, traced } from './sentences.js';
 import { savePath } from './save.js';
 import { showReport } from './report.js';
 import { line } from './text.js';
@@ -231,6 +232,7 @@ export class Panel {
                     this._plain();
                 }
                 this._navigator?.light();
+                this._navigator?.point();
                 this.root.dataset.drawn = String(Number(this.root.dataset.drawn || 0) + 1);
             },
             toggle: ({ id }) => this._navigator.toggle(id, !this._navigator.outline.opened.has(id)),
@@ -337,9 +339,10 @@ export class Panel {
     _plain() {
         const { recording } = this._navigator;
         this._status.say('failure', recording.failure ? {
-            text: `${failed(recording)} ${this._cut}`.trim(), tone: 'error', action: 'Show', press: () => this._navigator.select(recording.failure.node, true)
+            ...failed(recording, this._cut.trim()), tone: 'error', action: 'Show', press: () => this._navigator.select(recording.failure.node, true)
         } : null);
         this._status.say('plain', {
+            tone: recording.nodes.some(({ marks }) => marks.includes('broadcast')) ? 'warning' : 'plain',
             text: `${this._cut}${traced(recording)} ${this._live ? this._onnx.plain : 'Saved view: values are not in this page.'}`,
             action: this._live && this._onnx.untouched ? 'Export' : undefined,
             press: () => {

@@ -4,7 +4,8 @@ import { element } from './dom.js';
 
 const ORDER = ['error', 'job', 'route', 'notice', 'failure', 'done', 'plain'];
 
-/** @typedef {{text: string, tone?: 'error'|'warning'|'plain', action?: string, press?: () => void}} Sentence */
+/** @typedef {import('./failure.js').Line} Line */
+/** @typedef {{text: string, lines?: Line[], tone?: 'error'|'warning'|'plain', action?: string, press?: () => void}} Sentence */
 
 export class Status {
 
@@ -36,12 +37,18 @@ export class Status {
         const current = matter ? this._said.get(matter) : null;
         this._current = current;
         const text = current?.text ?? '';
-        if (this._text.textContent !== text) {
-            this._text.textContent = text;
+        if (this._text.title !== text) {
+            this._text.replaceChildren(...(current?.lines?.map(line) ?? [text]));
             this._text.title = text;
         }
+        this._text.classList.toggle('lines', Boolean(current?.lines));
         this.node.dataset.tone = current?.tone ?? 'plain';
         this._button.hidden = !current?.action;
         this._button.textContent = current?.action ?? '';
     }
+}
+
+/** @param {Line} line */
+function line({ name, text, code }) {
+    return element('span', { class: 'line' }, element('b', { text: name }), ' ', element(code ? 'code' : 'span', { text }), ' ');
 }

@@ -9,7 +9,7 @@ import { Tree } from './tree.js';
 const ROW = 24;
 const OVERSCAN = 8;
 const MEASURED = 2000;
-const MARKS = { failed: ['failed', '✕'], unfinished: ['not finished', '…'], uncalled: ['not called', '–'], unused: ['result unused', '–'] };
+const MARKS = { failed: ['failed', '✕'], unfinished: ['not finished', '…'], uncalled: ['not called', '–'], unused: ['result unused', '–'], broadcast: ['broadcast', '!'] };
 let tables = 0;
 
 /**
