@@ -1,6 +1,7 @@
 """``make bench``: ``show(model)`` in JupyterLab beside the road it replaces, in one run.
 
-Measured from the request to run the cell to the graph drawn and laid out in the browser, in a fresh kernel with torch imported and
+Measured from the request to run the cell to the graph drawn and laid out in the browser, in a fresh kernel with torch
+imported and
 the model built: cold is the first time in that kernel, with each road's own imports; warm is the second.  The old road
 is ``torch.onnx.export`` with ``dynamo=True``, saving, Netron's own server and page.  Memory is the kernel's peak above
 what it held before.
