@@ -31,6 +31,7 @@ lint: $(VENV)/.test
 
 bench: $(VENV)/.test $(VENV)/.browser ## Compare show() with the road it replaces; JSON in artifacts/
 	$(BIN)/python benchmarks/run.py $(ARGS)
+	$(BIN)/python benchmarks/scale.py
 
 docs: $(VENV)/.docs ## Build docs/ into artifacts/docs; a warning is an error
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs artifacts/docs

@@ -4,7 +4,7 @@
 
 /**
  * @param {Document} document
- * @param {(id: number) => void} toggle The box with this id was clicked twice.
+ * @param {(id: number, open: boolean) => void} toggle The box with this id was clicked twice, or the title of its frame (`open`).
  */
 export function watchDoubleClicks(document, toggle) {
     let first = null;
@@ -12,11 +12,13 @@ export function watchDoubleClicks(document, toggle) {
         if (event.detail === 2 && first !== null) {
             event.stopPropagation();
             event.preventDefault();
-            toggle(first);
+            toggle(first.id, first.open);
             first = null;
             return;
         }
-        const box = event.detail === 1 && !event.target.closest('.nbv-toggle') ? event.target.closest('.graph-node[data-id]') : null;
-        first = box ? Number(box.dataset.id) : null;
+        const alone = event.detail === 1 && !event.target.closest('.nbv-toggle');
+        const title = alone ? event.target.closest('.nbv-title-name') : null;
+        const box = title || (alone ? event.target.closest('.graph-node[data-id]') : null);
+        first = box ? { id: Number(box.closest('[data-id]').dataset.id), open: title !== null } : null;
     }, true);
 }

@@ -227,7 +227,8 @@ export function createDrawing(netron, grapher, host, post) {
             }
             const elements = sidebar ? this.target.activate(node, 'panel') : this.target.select([node], 'panel');
             if (scroll) {
-                this.target.scrollTo(elements);
+                const { title } = this.target.find(node);
+                this.target.scrollTo(title ? [title] : elements);
             }
         }
 
@@ -463,8 +464,8 @@ export function createDrawing(netron, grapher, host, post) {
     }
 
     const view = new Drawing();
-    watchDoubleClicks(host.document, (id) => {
-        if (view.structure && !view.structure.opened.has(id)) {
+    watchDoubleClicks(host.document, (id, open) => {
+        if (view.structure && view.structure.opened.has(id) === open) {
             view.toggleModule(view.structure.node(id));
         }
     });

@@ -57,6 +57,7 @@ function flow(dagre, problem, { nodesep, ranksep, ranker }) {
     });
     hold(problem, nodes, edges, first, last);
     dagre.layout(nodes, edges, { nodesep, ranksep, rankdir: 'TB', ...(ranker && nodes.length > 3000 ? { ranker } : {}) }, {});
+    straighten(rails, pieces, nodes, first);
     const places = new Map(nodes.map(({ v, x, y }) => [v, [x, y]]));
     const ports = new Map(nodes.slice(first, last).map((node, index) => [first + index, [node.x, node.y]]));
     return {
@@ -102,6 +103,31 @@ function railsOf(problem, next) {
         });
     }
     return found;
+}
+
+/** Puts the stops of a rail one below the other, at the first of their places where no box is in the way. */
+function straighten(rails, pieces, nodes, boxes) {
+    const longest = new Map();
+    for (const line of rails.lines.values()) {
+        if (line.length > (longest.get(line[0]) || []).length) {
+            longest.set(line[0], line);
+        }
+    }
+    for (const line of longest.values()) {
+        const stops = line.map((stop) => nodes[stop]);
+        const [top, bottom] = [stops[0].y, stops[stops.length - 1].y];
+        const free = (x) => nodes.slice(0, boxes).every((box) => box.y + box.height / 2 < top || box.y - box.height / 2 > bottom || Math.abs(box.x - x) > box.width / 2 + PORT);
+        const xs = stops.map(({ x }) => x).sort((a, b) => a - b);
+        const x = [xs[0], xs[xs.length - 1]].find(free);
+        if (x !== undefined) {
+            stops.forEach((stop) => {
+                stop.x = x;
+            });
+            line.slice(1).forEach((stop) => pieces.get(stop).points.forEach((point) => {
+                point.x = x;
+            }));
+        }
+    }
 }
 
 /** How many links lie at most between a place and what comes first. */

@@ -58,13 +58,22 @@ export class Node {
         return this.row.parent === this._graph.root ? null : String(this.row.parent);
     }
 
-    /** What stands below the type on the node: its name inside its module, and each mark as a word. */
+    /** Its name inside its module; for a fold, which nodes it holds. */
+    get label() {
+        const { kind, name } = this.row;
+        return line({ module: this._graph.recording.relative(this.index), fold: name, operator: '' }[kind], 40);
+    }
+
+    /** Which call of its module it is, if not the first, and each mark as a word. */
+    get notes() {
+        const { call, kind } = this.row;
+        const again = call > 0 && kind === 'module' ? [`call ${call + 1}`] : [];
+        return [...again, ...this._graph.recording.marks(this.index)];
+    }
+
+    /** What stands below the type on the node. */
     get caption() {
-        const words = { module: [this._graph.recording.relative(this.index)], fold: [this.row.name], operator: [] }[this.row.kind].map((word) => line(word, 40));
-        if (this.row.call > 0 && this.row.kind === 'module') {
-            words.push(`call ${this.row.call + 1}`);
-        }
-        return [...words, ...this._graph.recording.marks(this.index)].filter(Boolean);
+        return [this.label, ...this.notes].filter(Boolean);
     }
 
     get inputs() {

@@ -223,7 +223,8 @@ function caption(item) {
         item.definition.tooltip = `Open ${node.name}`;
         item.definition.padding = WIDE;
     }
-    const words = node.caption;
+    const named = item.context.options.names && node.row.kind === 'module'; // then the name stands in the header
+    const words = [named ? line(node.row.type, 40) : node.label, ...node.notes].filter(Boolean);
     if (words.length > 0) {
         const list = item.list();
         item.blocks.splice(1, 0, item.blocks.pop());

@@ -1,0 +1,184 @@
+"""Reading a large graph: one module at a time, what depends on what, borders that are seen, lines to follow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from notebookviz.graph.fold import fold
+from notebookviz.graph.records import Argument
+from tests.graph import samples
+from tests.graph.expected import openable
+
+if TYPE_CHECKING:
+    from notebookviz.graph.records import Recording
+    from tests.viewer.harness.driver import Harness
+
+pytestmark = pytest.mark.browser
+
+
+def index_of(recording: Recording, path: str) -> int:
+    return next(node.index for node in recording.nodes if node.path == path)
+
+
+def masked(blocks: int = 5) -> Recording:
+    """Blocks one after the other that all take the same mask."""
+    build = samples.Builder()
+    root = build.module(-1, "Net", "", (0, 1))
+    value, mask = build.value(1, 8), build.value(1, 1)
+    for block in range(blocks):
+        index = build.module(root, "Block", f"h.{block}", (value, mask))
+        inner = build.layer(index, "Linear", "F.linear", f"h.{block}.fc", value, (1, 8))
+        after = build.value(1, 8)
+        build.operator(index, "*", (inner, mask), after)
+        build.nodes[index]["inputs"] = (Argument("x", (value,)), Argument("mask", (mask,)))
+        build.nodes[index]["outputs"] = (after,)
+        value = after
+    return fold(build.recording((Argument("x", (0,)), Argument("mask", (1,))), (Argument("", (value,)),)))
+
+
+def place(harness: Harness) -> list[float]:
+    view = harness.last("view") or {}
+    return [view["zoom"], view["x"], view["y"]]
+
+
+def lit(harness: Harness) -> set[str]:
+    found = harness.frame.evaluate(
+        "[...document.querySelectorAll('.nbv-lit')].map((item) => item.dataset.id || item.dataset.edge || '')"
+    )
+    return set(filter(None, found))
+
+
+def test_one_module_fills_the_canvas_with_its_values_at_the_border(harness: Harness) -> None:
+    recording = masked()
+    harness.show(recording, opened=[0])
+    block = index_of(recording, "h.2")
+    harness.do("drawn", lambda: harness.send({"type": "opened", "ids": [0], "root": block, "anchor": None}))
+    assert harness.drawn_nodes() == {block + 1, block + 3}
+    assert harness.drawn_edges() == {
+        ("input-0", str(block + 1)),
+        ("input-1", str(block + 3)),
+        (str(block + 1), str(block + 3)),
+        (str(block + 3), "output-0"),
+    }
+    assert harness.frame.locator("[data-id='input-1'] text").first.text_content() == "mask"
+    view = place(harness)
+    harness.do("drawn", lambda: harness.send({"type": "opened", "ids": [0], "root": 0, "anchor": None}))
+    assert harness.drawn_nodes() == {len(recording.nodes)}
+    harness.do("drawn", lambda: harness.send({"type": "opened", "ids": [0], "root": block, "anchor": None}))
+    assert place(harness) == view
+
+
+def test_a_view_opens_inside_the_module_where_it_was(harness: Harness) -> None:
+    recording = masked()
+    block = index_of(recording, "h.2")
+    harness.show(recording, opened=[0], root=block)
+    assert harness.drawn_nodes() == {block + 1, block + 3}
+
+
+def test_pointing_lights_the_direct_neighbours_and_their_lines(harness: Harness) -> None:
+    recording = samples.residual()
+    harness.show(recording, opened=openable(recording))
+    conv = index_of(recording, "layers.0.conv")
+    before, after = conv - 2, conv + 2
+    frames = {str(index_of(recording, path)) for path in ("layers", "layers.0")}
+    harness.frame.locator(f"[data-id='{conv}'] .node-item").first.hover()
+    assert lit(harness) == {str(conv), str(before), str(after), f"{before}>{conv}", f"{conv}>{after}", *frames}
+    harness.page.wait_for_timeout(200)
+    opacity = "getComputedStyle(document.querySelector(\"[data-id='input-0']\")).opacity"
+    assert float(harness.frame.evaluate(opacity)) < 0.5
+    harness.page.mouse.move(1, 1)
+    assert lit(harness) == set()
+
+
+def test_keys_light_all_ancestors_or_descendants(harness: Harness) -> None:
+    recording = samples.residual()
+    harness.show(recording, opened=[0])
+    stem, layers = index_of(recording, "stem"), index_of(recording, "layers")
+    harness.do("select", harness.frame.locator(f"[data-id='{layers}'] .node-item").first.click)
+    harness.page.keyboard.press("a")
+    assert lit(harness) == {"input-0", str(stem), str(layers), f"input-0>{stem}", f"{stem}>{layers}"}
+    harness.page.keyboard.press("d")
+    found = lit(harness)
+    assert {str(layers), "output-0", str(index_of(recording, "fc"))} <= found
+    assert str(stem) not in found
+    harness.page.keyboard.press("d")
+    assert lit(harness) == set()
+    harness.page.keyboard.press("a")
+    harness.page.keyboard.press("Escape")
+    assert lit(harness) == set()
+    assert harness.last("focus") is None or harness.last("focus")["inside"] is True  # type: ignore[index]
+
+
+def test_enter_and_backspace_go_to_the_panel(harness: Harness) -> None:
+    recording = samples.residual()
+    harness.show(recording, opened=[0])
+    layers = index_of(recording, "layers")
+    harness.do("select", harness.frame.locator(f"[data-id='{layers}'] .node-item").first.click)
+    press = harness.do("press", lambda: harness.page.keyboard.press("Enter"))
+    assert (press["id"], press["only"]) == (layers, False)
+    assert harness.do("press", lambda: harness.page.keyboard.press("Shift+Enter"))["only"] is True
+    harness.do("leave", lambda: harness.page.keyboard.press("Backspace"))
+
+
+def test_a_double_click_on_a_title_closes(harness: Harness) -> None:
+    recording = samples.residual()
+    layers = index_of(recording, "layers")
+    harness.show(recording, opened=[0, layers])
+    title = harness.frame.locator(f".cluster[data-id='{layers}'] .nbv-title-name")
+    assert harness.do("toggle", title.dblclick)["id"] == layers
+
+
+def test_what_many_take_runs_along_one_rail(harness: Harness) -> None:
+    recording = masked(9)
+    folded = len(recording.nodes)
+    harness.show(recording, opened=[0, folded])
+    blocks = [str(index_of(recording, f"h.{number}")) for number in range(9)]
+    rails = harness.frame.evaluate(
+        """(ends) => ends.map((end) => {
+            const path = document.querySelector(`[data-edge='input-1>${end}']`);
+            const xs = [];
+            for (let at = 0; at < path.getTotalLength(); at += 4) xs.push(path.getPointAtLength(at).x);
+            return Math.min(...xs);
+        })""",
+        blocks[4:],
+    )
+    assert max(rails) - min(rails) < 2
+    box = harness.frame.locator(f".cluster[data-id='{folded}'] > rect").bounding_box()
+    assert box is not None
+    assert box["width"] < 450
+
+
+BORDERS = """() => {
+    const number = (text) => text.match(/[\\d.]+/g).map(Number);
+    const linear = (c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    const light = (colour) => [0.2126, 0.7152, 0.0722].reduce((sum, w, i) => sum + w * linear(colour[i] / 255), 0);
+    const page = light(number(getComputedStyle(document.body).backgroundColor));
+    const lines = '.node > .node-border, .cluster > rect, path[data-edge]';
+    return [...document.querySelectorAll(lines)].map((item) => {
+        const line = light(number(getComputedStyle(item).stroke));
+        return (Math.max(line, page) + 0.05) / (Math.min(line, page) + 0.05);
+    });
+}"""
+
+
+@pytest.mark.parametrize(
+    ("theme", "background"), [("light", "rgb(255, 255, 255)"), ("dark", None), ("dark", "rgb(17, 17, 17)")]
+)
+def test_borders_and_lines_stand_out(harness: Harness, theme: str, background: str | None) -> None:
+    recording = samples.residual()
+    harness.show(recording, opened=openable(recording), theme=theme, background=background, selected=1)
+    found = harness.frame.evaluate(BORDERS)
+    assert len(found) > 20
+    assert min(found) >= 3
+    width = "parseFloat(getComputedStyle(document.querySelector('.node.select > .node-border')).strokeWidth)"
+    assert harness.frame.evaluate(width) >= 3
+
+
+def test_a_name_in_the_header_is_not_repeated_below(harness: Harness) -> None:
+    recording = samples.residual()
+    harness.show(recording, opened=[0], options={"names": True})
+    stem = index_of(recording, "stem")
+    texts = harness.frame.locator(f"[data-id='{stem}'] :is(.node-item text, .nbv-caption tspan)").all_text_contents()
+    assert [text for text in texts if text] == ["stem", "Conv2d"]
