@@ -1,7 +1,7 @@
 """Broadcasting that is rarely meant: an operator whose result is larger than each of its operands.
 
-``(N, 1) + (N,)`` gives ``(N, N)`` and no error.  Told are element-wise operators on floating tensors of *different rank*,
-where PyTorch fills up the shorter shape by itself, while an outer sum that is meant is written with ``None``,
+``(N, 1) + (N,)`` gives ``(N, N)`` and no error.  Told are element-wise operators on floats of *different rank*:
+there PyTorch fills up the shorter shape, while an outer sum that is meant is written with ``None``,
 ``unsqueeze`` or ``view``, which make the ranks equal (relative positions, anchors, masks).  And both operands hold the
 same items but for sizes of 1, or both come from the model's input: a bias, a table of frequencies or a position is not
 the user's slip.

@@ -124,7 +124,7 @@ class RealCopy(Skeleton):
             return unshaped(tensor, tensor.device)
         if type(tensor) not in (torch.Tensor, nn.Parameter):
             return _copied(tensor)
-        found = tensor.detach()
+        found = tensor.data  # unlike detach(), it has a version of its own
         large = tensor.layout is torch.strided and tensor.numel() * tensor.element_size() > SMALL_BYTES
         if large and flow.storage(tensor) not in self.copied:
             self._shared.add(flow.storage(tensor))

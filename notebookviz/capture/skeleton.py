@@ -17,11 +17,11 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from notebookviz.capture import flow, naming
-from notebookviz.capture.standins import Scripted, blank, empty_like, fake_of
+from notebookviz.capture.standins import Scripted, blank, detached, empty_like, fake_of
 from notebookviz.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 DEEPEST = 300
 LIBRARIES = ("torch.nn.utils", "torch.ao", "accelerate", "peft", "transformers")
@@ -248,7 +248,8 @@ class Skeleton:
             and package not in ("torch", "numpy")
         )
         if not plain:
-            return value
+            found = detached(value)
+            return value if found is value else self._keep(value, found)
         try:
             copy = object.__new__(kind)
         except TypeError:
@@ -256,20 +257,11 @@ class Skeleton:
         self._keep(value, copy)
         for key, item in getattr(value, "__dict__", {}).items():
             copy.__dict__[key] = self._value(item, naming.join(place, naming.clean(str(key))))
-        for key, item in _slots(value):
+        for key, item in flow.slots(value):
             object.__setattr__(copy, key, self._value(item, naming.join(place, naming.clean(key))))
         if package == "accelerate" and hasattr(copy, "offload"):
             copy.offload = False  # the weights it would load are here already
         return copy
-
-
-def _slots(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
-    """The attributes that an object keeps in slots."""
-    for kind in type(value).__mro__:
-        slots = kind.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if not name.startswith("__") and hasattr(value, name):
-                yield name, getattr(value, name)
 
 
 def set_mode(model: nn.Module, mode: Literal["eval", "train"]) -> None:

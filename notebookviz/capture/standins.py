@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import random
+import sys
 from collections import OrderedDict, defaultdict, deque
+from copy import deepcopy
 from typing import Any
 
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, UnsupportedFakeTensorException
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+
+MOST_COPIED = 2**26
+"""Bytes of an array; a larger one is lent for reading only."""
 
 
 class Scripted(nn.Module):
@@ -55,6 +61,24 @@ def unshaped(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     kind: Any = type(tensor)
     made: torch.Tensor = kind(requires_grad=tensor.requires_grad, device=device, dtype=tensor.dtype)
     return made
+
+
+def detached(value: Any) -> Any:  # noqa: ANN401
+    """A copy of what holds state that is no tensor: generators of random numbers, arrays.  Others are the same object."""
+    if isinstance(value, torch.Generator):
+        return value.clone_state()
+    numpy: Any = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.ndarray) and value.nbytes > MOST_COPIED:
+        view = value.view()
+        view.flags.writeable = False
+        return view
+    arrays = (numpy.ndarray, numpy.random.Generator, numpy.random.RandomState) if numpy is not None else ()
+    if not isinstance(value, (random.Random, bytearray, *arrays)):
+        return value
+    try:
+        return deepcopy(value)
+    except Exception:  # noqa: BLE001 (an array of objects may hold anything)
+        return value
 
 
 def fake_of(fake: FakeTensorMode, tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
