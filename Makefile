@@ -18,7 +18,7 @@ lab: $(VENV)/.notebook ## Open JupyterLab on notebooks/
 	$(BIN)/jupyter lab --ServerApp.root_dir=$(CURDIR)/notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: $(VENV)/.test $(VENV)/.browser ## Install what tests need (the browser too) and run them all
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: lint ## Formatting, lint, types, import directions, quick tests
 	$(BIN)/python -m pytest -q -m 'not (slow or browser or jupyter)'
