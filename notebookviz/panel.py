@@ -16,6 +16,9 @@ from notebookviz import cells, selection
 from notebookviz import overlay as overlaid
 from notebookviz.assets import LOADER, Assets, assets
 from notebookviz.errors import InputError, NotebookvizError
+from notebookviz.graph.diagram import dot, mermaid
+from notebookviz.graph.visible import Visible, visible
+from notebookviz.pictures import Pictures
 from notebookviz.question import Question
 from notebookviz.serving.protocol import Answer, Method, answer
 
@@ -73,6 +76,7 @@ class Panel(anywidget.AnyWidget):
         self._lock = threading.RLock()
         self._job: Job[Any] | None = None
         self._question = Question(self._question_changed)
+        self._pictures = Pictures(lambda kind, number: self._event("picture", {"kind": kind, "number": number}))
         self._grace: threading.Timer | None = None
         self._closed = True
         self._told = False
@@ -96,6 +100,8 @@ class Panel(anywidget.AnyWidget):
             "allow": self._allowed,
             "report": self._report_asked,
             "html": self._html_asked,
+            "text": self._text_asked,
+            "picture": self._pictures.take,
             "hello": lambda params: Answer({"token": str(params.get("token", ""))}),
             **parts.methods,
         }
@@ -240,6 +246,54 @@ class Panel(anywidget.AnyWidget):
         from notebookviz.files import write_atomically
 
         write_atomically(path, self._parts.page(self, True).html.encode())  # noqa: FBT003 - named in Parts
+
+    def save_svg(self, path: str | os.PathLike[str]) -> None:
+        """Save what is drawn as an SVG picture; the page that draws the panel makes it.
+
+        Args:
+            path: The file to write.
+
+        Raises:
+            NotebookvizError: No page draws this panel.
+
+        Example:
+            >>> panel.save_svg("model.svg")  # doctest: +SKIP
+        """
+        from notebookviz.files import write_atomically
+
+        write_atomically(path, self._pictures.fetch("svg"))
+
+    def save_png(self, path: str | os.PathLike[str]) -> None:
+        """Save what is drawn as a PNG picture, as :meth:`save_svg` does.
+
+        Args:
+            path: The file to write.
+
+        Raises:
+            NotebookvizError: No page draws this panel.
+
+        Example:
+            >>> panel.save_png("model.png")  # doctest: +SKIP
+        """
+        from notebookviz.files import write_atomically
+
+        write_atomically(path, self._pictures.fetch("png"))
+
+    def to_dot(self) -> str:
+        """What is visible as text for Graphviz.
+
+        Example:
+            >>> pathlib.Path("model.dot").write_text(panel.to_dot())  # doctest: +SKIP
+        """
+        return dot(self._drawn(self.state))
+
+    def to_mermaid(self) -> str:
+        """What is visible as text for Mermaid, which GitHub and JupyterLab draw in Markdown.
+
+        Example:
+            >>> print(panel.to_mermaid())  # doctest: +SKIP
+        """
+        return mermaid(self._drawn(self.state))
 
     def save_onnx(  # noqa: PLR0913 - the options are keywords, and each is documented
         self,
@@ -441,6 +495,20 @@ class Panel(anywidget.AnyWidget):
     def _html_asked(self, _: Mapping[str, Any]) -> Answer:
         name = "".join(each if each.isalnum() or each in "-_." else "_" for each in self.title)[:80] or "model"
         return Answer({"name": f"{name}.html"}, (self._parts.page(self, True).html.encode(),))  # noqa: FBT003
+
+    def _text_asked(self, params: Mapping[str, Any]) -> Answer:
+        makers: dict[str, Callable[[], str]] = {
+            "csv": self.table.to_csv,
+            "dot": lambda: dot(self._drawn(params)),
+            "mermaid": lambda: mermaid(self._drawn(params)),
+        }
+        return Answer({}, (makers[str(params.get("kind"))]().encode("utf-8", "replace"),))
+
+    def _drawn(self, state: Mapping[str, Any]) -> Visible:
+        opened = [item for item in state.get("opened") or [0] if isinstance(item, int)]
+        inside = state.get("inside")
+        known = isinstance(inside, int) and 0 <= inside < len(self.recording.nodes) + len(self.recording.folds)
+        return visible(self.recording, opened, inside if isinstance(inside, int) and known else 0)
 
     def _export_asked(self, params: Mapping[str, Any]) -> Answer:
         path = params.get("path")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from notebookviz.serving.protocol import Method, Page
 
-LARGEST_REQUEST = 1 << 20
+LARGEST_REQUEST = 10 << 20  # a picture; jupyter-server-proxy takes no more
 PATIENCE = 10.0
 
 

@@ -16,6 +16,21 @@ export async function gunzip(bytes) {
     return new Response(stream).text();
 }
 
+/** @param {Uint8Array} bytes @returns {Promise<Uint8Array>} Gzipped. */
+export async function gzip(bytes) {
+    const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream('gzip'));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/** @param {Uint8Array} bytes @returns {string} Base64. */
+export function toBase64(bytes) {
+    const parts = [];
+    for (let start = 0; start < bytes.length; start += 0x8000) {
+        parts.push(String.fromCharCode(...bytes.subarray(start, start + 0x8000)));
+    }
+    return btoa(parts.join(''));
+}
+
 /** @param {ArrayBuffer|ArrayBufferView} data What a front end makes of binary data. @returns {Uint8Array} */
 export function asBytes(data) {
     if (ArrayBuffer.isView(data)) {

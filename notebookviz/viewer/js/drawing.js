@@ -455,11 +455,19 @@ export function createDrawing(netron, grapher, host, post) {
 
         async export(file) {
             const extension = file.split('.').pop().toLowerCase();
-            if (this.structure && (extension === 'png' || extension === 'svg')) {
-                await host.export(file, await picture(host.document, this.target, extension));
+            if (extension === 'png' || extension === 'svg') {
+                await host.export(file, await this.picture(extension));
             } else {
                 await super.export(file);
             }
+        }
+
+        /** What is drawn. @param {'svg'|'png'} kind @returns {Promise<Blob>} */
+        async picture(kind) {
+            if (!this.target) {
+                throw new Error('Nothing is drawn yet.');
+            }
+            return picture(host.document, this.target, kind);
         }
     }
 

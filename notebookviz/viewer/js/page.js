@@ -82,6 +82,10 @@ class Page {
             case 'command':
                 this._command(message.name);
                 break;
+            case 'picture':
+                await drawing.settled();
+                await this._picture(message);
+                break;
             default:
                 throw new Error(`The page knows no message of type '${message.type}'.`);
         }
@@ -143,6 +147,16 @@ class Page {
             throw error;
         } finally {
             clearTimeout(slow);
+        }
+    }
+
+    /** Answers with the drawing as a picture. */
+    async _picture({ id, kind }) {
+        try {
+            const bytes = new Uint8Array(await (await this._drawing.picture(kind)).arrayBuffer());
+            this._port.post({ type: 'picture', id, bytes }, [bytes.buffer]);
+        } catch (error) {
+            this._port.post({ type: 'picture', id, error: error.message });
         }
     }
 

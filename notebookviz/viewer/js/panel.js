@@ -19,7 +19,7 @@ import { Status } from './status.js';
 import { Table } from './table.js';
 import { Toolbar } from './toolbar.js';
 import { cut, traced } from './sentences.js';
-import { savePath } from './save.js';
+import { Saving } from './saving.js';
 import { showReport } from './report.js';
 import { line } from './text.js';
 import { theme, themeOf, watchTheme } from './colours.js';
@@ -110,6 +110,8 @@ export class Panel {
             this._colouring?.hear(data);
         } else if (name === 'job') {
             this._onnx?.hear(data);
+        } else if (name === 'picture') {
+            this._saving.send(data.kind, data.number).catch(() => null);
         } else if (name === 'notice') {
             this.notice(data);
         } else if (name === 'released') {
@@ -147,6 +149,7 @@ export class Panel {
         this._unwatch();
         this._screen.close();
         this._onnx?.close();
+        this._saving.close();
         this._table?.close();
         this._link.close();
         this._source.transport.close();
@@ -155,17 +158,15 @@ export class Panel {
 
     _build() {
         const file = this._subject.kind === 'file';
-        const saves = [];
-        if (this._live) {
-            saves.push({ label: 'HTML page', press: () => this._saveHtml() });
-            if (!file) {
-                saves.push({ label: 'ONNX file…', press: (anchor) => savePath(this.root, anchor, this._subject.name, (options) => this._onnx.start(options)) });
-            }
-        }
         this._status = new Status();
         this._asker = new Asker(this._source.transport, this._status);
+        this._saving = new Saving({
+            subject: this._subject, live: this._live, status: this._status, root: this.root, post: (message) => this._link.post(message),
+            request: (...all) => this._source.transport.request(...all), exported: (options) => this._onnx.start(options),
+            seen: () => ({ opened: [...this._navigator.outline.opened], inside: this._navigator.outline.inside })
+        });
         this._header = new Header(this._subject, {
-            refresh: () => this._refresh(), input: (text) => this._input(text), full: () => this._screen.toggle(), saves
+            refresh: () => this._refresh(), input: (text) => this._input(text), full: () => this._screen.toggle(), saves: this._saving.entries
         }, this._live);
         this._stage = new Stage({
             command: (name) => this._link.post({ type: 'command', name }), select: (id) => this._navigator.select(id, true),
@@ -186,6 +187,7 @@ export class Panel {
                 table: this._table, post: (message) => this._link.post(message), theme,
                 changed: (chosen) => {
                     this._state.overlay = chosen;
+                    this._saving.drawn();
                     this._keep();
                 }
             }, this._overlays, this._state.overlay);
@@ -233,6 +235,7 @@ export class Panel {
                 }
                 this._navigator?.light();
                 this._navigator?.point();
+                this._saving.drawn();
                 this.root.dataset.drawn = String(Number(this.root.dataset.drawn || 0) + 1);
             },
             toggle: ({ id }) => this._navigator.toggle(id, !this._navigator.outline.opened.has(id)),
@@ -248,6 +251,7 @@ export class Panel {
                 const reply = await this._asker.answer(asked);
                 this._link.post(reply, reply.buffers);
             },
+            picture: (answer) => this._saving.hear(answer),
             save: ({ name, bytes, mime }) => download(String(name), bytes, String(mime)),
             copy: ({ text }) => this._copy(String(text)),
             options: ({ type: _, ...options }) => {
@@ -375,15 +379,6 @@ export class Panel {
             setTimeout(() => this._status.say('done', null), COPIED);
         } else {
             this._status.say('error', { text: 'The browser did not let the panel copy; select the text and copy it.', tone: 'warning' });
-        }
-    }
-
-    async _saveHtml() {
-        try {
-            const { result, buffers } = await this._asker.ask('html');
-            download(result.name, buffers[0], 'text/html');
-        } catch (error) {
-            this._status.say('error', { text: error.message, tone: 'error' });
         }
     }
 

@@ -1,0 +1,147 @@
+"""What is seen, saved: pictures by the page, texts by Python."""
+
+import base64
+import gzip
+import threading
+
+import pydot
+import pytest
+from playwright.sync_api import expect
+
+from notebookviz import pictures
+from notebookviz.errors import NotebookvizError
+from notebookviz.pictures import Pictures
+
+
+def chosen(page, label):
+    """What the Save menu downloads: the file's name and its bytes."""
+    page.get_by_role("button", name="Save", exact=True).click()
+    with page.expect_download() as download:
+        page.get_by_role("menuitem", name=label).click()
+    return download.value.suggested_filename, download.value.path().read_bytes()
+
+
+def seen(page, make):
+    """What Python makes while the page goes on."""
+    found = []
+
+    def work():
+        try:
+            found.append(make())
+        except NotebookvizError as error:
+            found.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while thread.is_alive():
+        page.wait_for_timeout(30)
+    return found[0]
+
+
+def pixel(page, picture, kind, x, y):
+    """The colour of one point of a picture, as the browser paints it alone."""
+    return page.evaluate(
+        """async ([data, kind, x, y]) => {
+            const image = new Image();
+            image.src = `data:${kind};base64,${data}`;
+            await image.decode();
+            const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
+            const context = canvas.getContext('2d');
+            context.drawImage(image, 0, 0);
+            return [...context.getImageData(x, y, 1, 1).data];
+        }""",
+        [base64.b64encode(picture).decode(), kind, x, y],
+    )
+
+
+@pytest.mark.browser
+def test_the_menu_saves_what_is_seen(served, panel):
+    before = panel.to_dot()
+    seen(served, lambda: panel.collapse("blocks.1"))
+    expect(served.locator(".root")).to_have_attribute("data-drawn", "2")
+    assert chosen(served, "Table as CSV") == ("Small.csv", panel.table.to_csv().encode())
+    name, text = chosen(served, "Graph as DOT")
+    assert (name, text.decode()) == ("Small.dot", panel.to_dot())
+    assert text.decode() != before
+    (graph,) = pydot.graph_from_dot_data(text.decode())
+    (blocks,) = graph.get_subgraphs()
+    assert [item.get_label() for item in blocks.get_nodes()] == ['"Block\\n1"']
+    assert [item.get_label() for item in blocks.get_subgraphs()] == ['"Block 0"', '"Sequential 2"']
+    name, text = chosen(served, "Graph as Mermaid")
+    assert (name, text.decode()) == ("Small.mmd", panel.to_mermaid())
+    name, picture = chosen(served, "SVG picture")
+    assert name == "Small.svg"
+    assert picture.startswith(b"<svg")
+    for word in (b"Linear", b"blocks", b"1.5px", b"--nbv-module-line"):
+        assert word in picture
+    assert b"var(--nbv-room" not in picture
+    assert b"nbv-room" not in picture.partition(b"</style>")[2]
+    name, picture = chosen(served, "PNG picture")
+    assert (name, picture[:4]) == ("Small.png", b"\x89PNG")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_python_saves_pictures_in_the_colours_of_the_page(served, panel, tmp_path, theme):
+    served.emulate_media(color_scheme=theme)
+    expect(served.locator(f".root[data-theme={theme}]")).to_be_visible()
+    seen(served, lambda: panel.save_svg(tmp_path / "a.svg"))
+    seen(served, lambda: panel.save_png(tmp_path / "a.png"))
+    for suffix, kind in (("svg", "image/svg+xml"), ("png", "image/png")):
+        red, green, blue, alpha = pixel(served, (tmp_path / f"a.{suffix}").read_bytes(), kind, 3, 3)
+        assert alpha == 255
+        assert max(red, green, blue) < 60 if theme == "dark" else min(red, green, blue) > 240
+
+
+@pytest.mark.browser
+def test_the_page_sends_its_picture_after_it_has_drawn(served, panel):
+    for _ in range(100):
+        if panel._pictures.last:
+            break
+        served.wait_for_timeout(50)
+    assert panel._pictures.last.startswith(b"<svg")
+    first = panel._pictures.last
+    seen(served, lambda: panel.collapse("blocks.0"))
+    for _ in range(100):
+        if panel._pictures.last != first:
+            break
+        served.wait_for_timeout(50)
+    assert panel._pictures.last.count(b"Linear") < first.count(b"Linear")
+
+
+@pytest.mark.browser
+def test_a_saved_page_saves_pictures_and_offers_nothing_that_needs_a_kernel(saved):
+    saved.get_by_role("button", name="Save", exact=True).click()
+    assert saved.get_by_role("menuitem").all_inner_texts() == ["SVG picture", "PNG picture"]
+    saved.keyboard.press("Escape")
+    name, picture = chosen(saved, "SVG picture")
+    assert (name, picture[:4]) == ("Small.svg", b"<svg")
+
+
+def test_without_a_page_there_is_no_picture(panel, tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "PATIENCE", 0.05)
+    with pytest.raises(NotebookvizError, match=r"^No page that draws this panel answered within 0.05 seconds.*\.url"):
+        panel.save_png(tmp_path / "a.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+def packed(text):
+    return base64.b64encode(gzip.compress(text)).decode()
+
+
+@pytest.mark.parametrize("data", ["", "%", packed(b"<html>"), base64.b64encode(b"\x1f\x8b\x08\x00no").decode()])
+def test_what_is_no_picture_is_refused(data):
+    found = Pictures(lambda kind, number: found.take({"kind": kind, "number": number, "data": data}))
+    with pytest.raises(NotebookvizError, match=r"^The page sent something that is no picture"):
+        found.fetch("svg")
+    assert found.last == b""
+
+
+def test_the_pages_reason_is_told_and_the_last_picture_stands_in(monkeypatch):
+    monkeypatch.setattr(pictures, "PATIENCE", 0.01)
+    found = Pictures(lambda kind, number: found.take({"number": number, "error": "Nothing is drawn yet."}))
+    with pytest.raises(NotebookvizError, match=r"^Nothing is drawn yet"):
+        found.fetch("svg")
+    silent = Pictures(lambda kind, number: None)
+    silent.take({"kind": "svg", "data": packed(b"<svg/>")})
+    assert silent.fetch("svg") == b"<svg/>"
