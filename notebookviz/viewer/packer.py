@@ -25,16 +25,21 @@ if TYPE_CHECKING:
 FOLDER: Final = Path(__file__).parent / "js"
 STRUCTURE_MODULES: Final = ("base", "grapher", "view", "zip")
 
+# Patterns that begin with a plain word are found several times faster, hence the looks behind it.
 _IMPORT: Final = re.compile(
-    r"^import\s*(?:\{([^}]*)\}|\*\s*as\s+(\w+))\s*from\s*'\./([\w-]+)\.js';[ \t]*$", re.MULTILINE
+    r"import(?<=^import)\s*(?:\{([^}]*)\}|\*\s*as\s+(\w+))\s*from\s*'\./([\w-]+)\.js';[ \t]*$", re.MULTILINE
 )
-_EXPORT: Final = re.compile(r"^export\s+((?:async\s+)?function\*?|class|const|let)\s+(\w+)", re.MULTILINE)
-_EXPORTS: Final = re.compile(r"^export\s+(const\s*\{([\w\s,]*)\}\s*=)", re.MULTILINE)
-_DEFAULT: Final = re.compile(r"^export\s+default\s+", re.MULTILINE)
-_UNKNOWN: Final = re.compile(r"^(?:import\b(?!\()|export\b).*$|(?<![{|])\bimport\s*\(\s*['\"].*$", re.MULTILINE)
+_EXPORT: Final = re.compile(r"export(?<=^export)\s+((?:async\s+)?function\*?|class|const|let)\s+(\w+)", re.MULTILINE)
+_EXPORTS: Final = re.compile(r"export(?<=^export)\s+(const\s*\{([\w\s,]*)\}\s*=)", re.MULTILINE)
+_DEFAULT: Final = re.compile(r"export(?<=^export)\s+default\s+", re.MULTILINE)
+_UNKNOWN: Final = (
+    re.compile(r"import(?<=^import)\b(?!\().*$", re.MULTILINE),
+    re.compile(r"export(?<=^export)\b.*$", re.MULTILINE),
+    re.compile(r"import(?<![{|\w]import)\s*\(\s*['\"].*$", re.MULTILINE),
+)
 _BINDING: Final = re.compile(r"(\w+)(?:\s+as\s+(\w+))?")
-_DYNAMIC: Final = re.compile(r"\bimport\('\./([\w-]+)\.js'\)")
-_BARE: Final = re.compile(r"\bimport\('\w+'\)")
+_DYNAMIC: Final = re.compile(r"import(?<!\wimport)\('\./([\w-]+)\.js'\)")
+_BARE: Final = re.compile(r"import(?<!\wimport)\('\w+'\)")
 _DAGRE_EXPORT: Final = "export const { layout, Graph } = dagre;"
 
 
@@ -106,7 +111,7 @@ def _scope(name: str, text: str, exports: dict[str, list[str]], *, top: bool) ->
         text, count = _DEFAULT.subn("const _default = ", text)
         if count:
             names.append("default")
-    unknown = _UNKNOWN.search(text)
+    unknown = next(filter(None, (pattern.search(text) for pattern in _UNKNOWN)), None)
     if unknown is not None:
         raise ViewerError(f"{name}.js holds a line that the packer does not know: {unknown[0].strip()[:80]!r}.")
     given = ", ".join("default: _default" if item == "default" else item for item in names)
