@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -30,15 +31,31 @@ def named(thing: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, tor
         yield name, thing
     elif isinstance(thing, _SCALARS) or depth > _DEEPEST:
         return
-    elif isinstance(thing, (list, tuple, set)):
+    elif isinstance(thing, (list, tuple, set, deque)):
         for at, item in enumerate(thing):
             yield from named(item, f"{name}[{at}]" if name else str(at), depth + 1)
-    elif isinstance(thing, Mapping):
-        for key, item in thing.items():
+    else:
+        for key, item in _members(thing):
             yield from named(item, f"{name}.{key}" if name else str(key), depth + 1)
+
+
+def _members(thing: Any) -> Iterator[tuple[Any, Any]]:  # noqa: ANN401
+    """What a mapping or a plain object holds, by name."""
+    if isinstance(thing, Mapping):
+        yield from thing.items()
     elif hasattr(thing, "__dict__") and not callable(thing):
-        for key, item in vars(thing).items():
-            yield from named(item, f"{name}.{key}" if name else str(key), depth + 1)
+        yield from vars(thing).items()
+    elif hasattr(type(thing), "__slots__"):
+        yield from slots(thing)
+
+
+def slots(thing: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+    """The attributes that an object keeps in slots."""
+    for kind in type(thing).__mro__:
+        names = kind.__dict__.get("__slots__", ())
+        for name in (names,) if isinstance(names, str) else names:
+            if not name.startswith("__") and hasattr(thing, name):
+                yield name, getattr(thing, name)
 
 
 def replaced(thing: Any, fresh: dict[int, torch.Tensor]) -> Any:  # noqa: ANN401
