@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from notebookviz.capture import capture, inputs
 from benchmarks.coverage.shrink import parts
+from notebookviz.capture import capture, inputs
 from tests.capture import plain
 
 if TYPE_CHECKING:

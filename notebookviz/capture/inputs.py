@@ -64,7 +64,8 @@ class Ladder:
             if call is None:
                 return
             text = flow.input_text(*call)
-            key = (text, *(int(item.sum()) for item in flow.tensors(call) if item.dtype is torch.int64))
+            numbers = (item for item in flow.tensors(call) if item.dtype is torch.int64 and not item.is_meta)
+            key = (text, *(int(item.sum()) for item in numbers))
             if key not in seen:
                 seen.add(key)
                 self._now = call

@@ -47,7 +47,7 @@ class Lessons:
         name = missing(draft.error, self._absent(call))
         if name is not None:
             hint = next((item.hint for item in parameters(self._kit.model) if item.name == name), "")
-            for value in named_inputs.options(name, self._kit, hint)[:_ALTERNATIVES]:
+            for value in (named_inputs.options(name, self._kit, hint) or self._suiting(draft))[:_ALTERNATIVES]:
                 yield with_argument(self._kit.model, call, name, value)
         if "more than 1 value per channel" in str(draft.error):
             yield flow.replaced(call, {id(item): torch.cat([item, item]) for item in flow.tensors(call) if item.dim()})
@@ -55,6 +55,12 @@ class Lessons:
             return
         yield from self._layer(draft, call)
         yield from self._side(draft, call)
+
+    def _suiting(self, draft: Draft) -> list[torch.Tensor]:
+        """What the layer that failed takes."""
+        entry = _layer_of(draft)
+        kinds = layer_inputs.shapes(entry.module) if entry is not None else ()
+        return [layer_inputs.empty(kind, self._kit.dtype, self._kit.device) for kind in kinds]
 
     def _absent(self, call: Call) -> list[str]:
         given = given_names(self._kit.model, call)

@@ -88,9 +88,11 @@ def _like(old: torch.Tensor, item: _Typed) -> torch.Tensor:
     dtype = item.dtype or old.dtype
     if item.shape == tuple(old.shape):
         return old.to(dtype)
-    if not dtype.is_floating_point and old.numel() and bool((old == old.reshape(-1)[0]).all()):
-        return torch.full(item.shape, old.reshape(-1)[0].item(), dtype=dtype, device=old.device)
-    return torch.zeros(item.shape, dtype=dtype, device=old.device)
+    fresh = torch.zeros(item.shape, dtype=dtype, device=old.device)
+    if dtype.is_floating_point or old.is_meta or not old.numel():
+        return fresh
+    first = old.reshape(-1)[0]
+    return fresh.fill_(first) if bool((old == first).all()) else fresh
 
 
 def _new(model: nn.Module, items: list[_Typed]) -> Call:
@@ -100,8 +102,8 @@ def _new(model: nn.Module, items: list[_Typed]) -> Call:
     names = [item.name for item in signature.parameters(model)]
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
-    for item in items:
-        tensor = torch.zeros(item.shape, dtype=item.dtype or usual, device=device)
+    for at, item in enumerate(items):
+        tensor = torch.zeros(item.shape, dtype=item.dtype or (floats if at else usual), device=device)
         if not item.name and not kwargs:
             args.append(tensor)
         elif item.name not in names:
