@@ -9,6 +9,7 @@ export class Paint {
         this._document = document;
         this._name = '';
         this._marks = new Map();
+        this._on = false;
     }
 
     /** @param {{name: string, marks: [number, string, string, string, string, boolean][]}|null} overlay */
