@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from notebookviz.api import open_file, show, summary
     from notebookviz.finetune.freezing import freeze, train_only, unfreeze
     from notebookviz.finetune.head import replace_head
+    from notebookviz.finetune.lora import add_lora
+    from notebookviz.finetune.restoring import load_fine_tuned
+    from notebookviz.finetune.trying import find_learning_rate, overfit_one_batch
     from notebookviz.finetune.tuning import fine_tune
+    from notebookviz.finetune.weights import load_weights
     from notebookviz.panel import Panel
 
 __all__ = [
@@ -36,9 +40,14 @@ __all__ = [
     "NotebookvizError",
     "Panel",
     "ViewerError",
+    "add_lora",
+    "find_learning_rate",
     "fine_tune",
     "freeze",
+    "load_fine_tuned",
+    "load_weights",
     "open_file",
+    "overfit_one_batch",
     "replace_head",
     "show",
     "summary",
@@ -48,9 +57,14 @@ __all__ = [
 
 _LAZY: Final = {
     "Panel": "notebookviz.panel",
+    "add_lora": "notebookviz.finetune.lora",
+    "find_learning_rate": "notebookviz.finetune.trying",
     "fine_tune": "notebookviz.finetune.tuning",
     "freeze": "notebookviz.finetune.freezing",
+    "load_fine_tuned": "notebookviz.finetune.restoring",
+    "load_weights": "notebookviz.finetune.weights",
     "open_file": "notebookviz.api",
+    "overfit_one_batch": "notebookviz.finetune.trying",
     "replace_head": "notebookviz.finetune.head",
     "show": "notebookviz.api",
     "summary": "notebookviz.api",

@@ -16,8 +16,8 @@ from notebookviz.errors import InputError
 from notebookviz.finetune.finding import find_heads
 from notebookviz.finetune.labels import Labels, check_labels, judge
 from notebookviz.finetune.nonfinite import Guard
-from notebookviz.finetune.rng import undisturbed
-from notebookviz.finetune.tasks import KINDS, Batch, Kind, Loss, Task, all_scores, size_of, split
+from notebookviz.finetune.rng import Order, undisturbed
+from notebookviz.finetune.tasks import KINDS, Batch, Kind, Loss, Task, all_scores, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -73,9 +73,9 @@ def check(  # noqa: PLR0913 - what fine_tune was given
             "Nothing can learn: all parameters are frozen.",
             hint="Unfreeze some: unfreeze(model, 'fc'), or train_only(model, 'head').",
         )
-    first = _first(train_loader, "train_loader")
+    first = first_batch(train_loader, "train_loader")
     if val_loader is not None:
-        split(_first(val_loader, "val_loader"))
+        split(first_batch(val_loader, "val_loader"))
     part = split(_near(model, first), keep_labels=loss is None)
     recording = _recorded(model, part)
     shape, has_loss = _outputs(model, part, recording)
@@ -98,8 +98,12 @@ def check(  # noqa: PLR0913 - what fine_tune was given
     return Prospect(chosen, found.classes, heads, train_loader, val_loader)
 
 
-def _first(loader: Any, name: str) -> Any:  # noqa: ANN401 - whatever the loader yields
-    """The first batch; the generators are left as they were."""
+def first_batch(loader: Any, name: str) -> Any:  # noqa: ANN401 - whatever the loader yields
+    """The first batch of a loader; the random generators are left as they were.
+
+    Raises:
+        InputError: There is none, or the loader can be read only once.
+    """
     if not hasattr(loader, "__iter__"):
         raise InputError(
             f"{name} is {type(loader).__name__}; a DataLoader, or another iterable of batches, is wanted.",
@@ -110,11 +114,14 @@ def _first(loader: Any, name: str) -> Any:  # noqa: ANN401 - whatever the loader
             f"{name} is {type(loader).__name__}, which can be read only once; each epoch reads it anew.",
             hint="Pass the DataLoader itself.",
         )
+    order = Order(loader, 0)
     with undisturbed():
-        for batch in loader:
-            if isinstance(loader, Sized) and size_of(batch) == 0:
-                break
-            return batch
+        try:
+            batch = next(iter(loader), None)
+        finally:
+            order.release()
+    if batch is not None:
+        return batch
     raise InputError(
         f"{name} is empty: it yields no batch.",
         hint="Check the data set's length, and drop_last with a batch_size larger than the data set.",

@@ -145,20 +145,25 @@ def _matching(model: nn.Module, patterns: Collection[str]) -> set[str]:
     names = [name for name, _ in model.named_parameters()]
     found: set[str] = set()
     for pattern in patterns:
-        fits = {name for name in names if _fits(name, pattern)}
-        if not fits:
+        matching = {name for name in names if fits(name, pattern)}
+        if not matching:
             tops = ", ".join(repr(name) for name, _ in model.named_children())
             raise InputError(
                 f"{pattern!r} matches no parameter.",
                 where=pattern,
                 hint=f"The model's parts are {naming.cut(tops, 300)}; patterns are paths with *." if tops else "",
             )
-        found |= fits
+        found |= matching
     return found
 
 
-def _fits(name: str, pattern: str) -> bool:
-    """Whether a pattern means this parameter or a module above it."""
+def fits(name: str, pattern: str) -> bool:
+    """Whether a pattern means this path or a module above it.
+
+    Example:
+        >>> fits("layer4.0.conv1.weight", "layer4.*"), fits("fc.weight", "layer4")
+        (True, False)
+    """
     parts = name.split(".")
     return any(fnmatch.fnmatchcase(".".join(parts[:count]), pattern) for count in range(1, len(parts) + 1))
 

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
+from torch.utils.data import Subset
 
 from notebookviz.errors import InputError, NotebookvizError
-from notebookviz.finetune import checkpoint
+from notebookviz.finetune import checkpoint, recipes
 from notebookviz.finetune.checkpoint import Checkpoint, CheckpointWarning
 from notebookviz.finetune.events import Epoch
 from notebookviz.finetune.labels import class_names
@@ -48,8 +49,9 @@ class Keeper:
     ) -> None:
         self._folder = folder.expanduser() if folder is not None else None
         self._prospect = prospect
-        self._labels = labels
+        self._labels = labels or class_names(prospect.train_loader)
         self._transform = transform
+        self._recipes: tuple[recipes.Recipe | None, recipes.Recipe | None] | None = None
 
     def start(self, trainer: Trainer, *, resume: bool) -> None:
         """Go on from the last checkpoint, where that is asked for and there is one.
@@ -87,14 +89,16 @@ class Keeper:
         model, ties, extra = checkpoint.model_tensors(trainer.model)
         now = trainer.progress
         best = None if now.best is None else {"epoch": now.best.epoch, "name": now.best.name, "value": now.best.value}
-        labels = self._labels or class_names(self._prospect.train_loader)
+        built, prepared = self._built(trainer.model)
         state: dict[str, Any] = {
             **{name: getattr(now, name) for name in _COUNTS},
             "records": [asdict(record) for record in now.records],
             "best": best,
             "task": self._prospect.task.kind,
             "heads": list(self._prospect.heads),
-            "labels": None if labels is None else list(labels),
+            "labels": None if self._labels is None else list(self._labels),
+            "model": built,
+            "transform": prepared,
             "ties": ties,
             "extra": extra,
         }
@@ -116,6 +120,30 @@ class Keeper:
         tensors |= {f"random.device.{at}": value for at, value in enumerate(random.devices)}
         tensors |= _flat("meter", trainer.meter.state())
         return Checkpoint(model, tensors, state)
+
+    def _built(self, model: torch.nn.Module) -> tuple[recipes.Recipe | None, recipes.Recipe | None]:
+        """How model and preprocessing are built again; found once, because it takes a second."""
+        if self._recipes is None:
+            transform = self._transform
+            if transform is None:
+                transform = own_transform(self._prospect.val_loader) or own_transform(self._prospect.train_loader)
+            self._recipes = recipes.model_recipe(model), recipes.transform_recipe(transform)
+            if transform is not None and self._recipes[1] is None:
+                warnings.warn(
+                    "The preprocessing can't be kept without pickle, so it is not in the checkpoint. "
+                    "Pass it again to load_fine_tuned(transform=…).",
+                    CheckpointWarning,
+                    stacklevel=2,
+                )
+        return self._recipes
+
+
+def own_transform(loader: Any) -> Any:  # noqa: ANN401 - any preprocessing
+    """The preprocessing of a loader's data set (``dataset.transform``), where it has one."""
+    data = getattr(loader, "dataset", None)
+    while isinstance(data, Subset):
+        data = data.dataset
+    return getattr(data, "transform", None)
 
 
 def load_model(model: torch.nn.Module, kept: Checkpoint) -> None:

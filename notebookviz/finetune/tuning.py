@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from torch import nn
 
-from notebookviz.errors import InputError, MissingExtraError
+from notebookviz.errors import InputError
 from notebookviz.finetune import checks
+from notebookviz.finetune.accelerating import accelerating
 from notebookviz.finetune.events import Printer
 from notebookviz.finetune.keeping import Keeper
 from notebookviz.finetune.metrics import default_metrics, named_metrics
@@ -20,7 +20,7 @@ from notebookviz.finetune.trainer import Plan, Trainer
 if TYPE_CHECKING:
     import os
     import threading
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from notebookviz.finetune.events import Callback
     from notebookviz.finetune.result import Training
@@ -115,7 +115,7 @@ def fine_tune(  # noqa: PLR0913 - the options are keywords, and each is document
         ('All 2 epochs are done.', 8)
     """
     _check_options(model, epochs=epochs, accumulate=accumulate)
-    with training_of(model) as lock, _accelerator(accelerator, precision) as prepared:
+    with training_of(model) as lock, accelerating(accelerator, precision) as prepared:
         prospect = checks.check(model, train_loader, val_loader, task=task, loss=loss, labels=labels)
         model.to(prepared.device)
         rates = {"lr": lr, "layer_decay": layer_decay, "weight_decay": weight_decay}
@@ -160,35 +160,3 @@ def _check_options(model: object, *, epochs: int, accumulate: int) -> None:
     for name, value in (("epochs", epochs), ("accumulate", accumulate)):
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise InputError(f"{name} is {value!r}; it is a whole number, at least 1.")
-
-
-@contextmanager
-def _accelerator(given: Any, precision: Precision | None) -> Iterator[Any]:  # noqa: ANN401 - accelerate's Accelerator
-    """The user's accelerator, or one for this training only: accelerate remembers the precision of the first."""
-    try:
-        from accelerate import Accelerator
-        from accelerate.state import AcceleratorState
-    except ImportError as error:
-        raise MissingExtraError("accelerate", extra="train") from error
-    if given is not None:
-        if precision is not None:
-            raise InputError(
-                "precision was passed beside an accelerator, which has its own.",
-                hint="Pass Accelerator(mixed_precision=…) alone.",
-            )
-        yield given
-        return
-    ours = not AcceleratorState._shared_state  # noqa: SLF001 - there is no public way to ask
-    try:
-        made = Accelerator(mixed_precision=precision)
-    except ValueError as error:
-        raise InputError(
-            f"This program has an Accelerator of another precision than {precision!r} already.",
-            hint="Pass it: accelerator=….",
-        ) from error
-    try:
-        yield made
-    finally:
-        made.free_memory()
-        if ours:
-            AcceleratorState._reset_state()  # noqa: SLF001 - else the next training could not choose its precision

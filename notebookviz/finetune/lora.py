@@ -1,0 +1,116 @@
+"""LoRA: small matrices that learn beside frozen layers, by peft."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from notebookviz.capture import naming
+from notebookviz.errors import InputError, MissingExtraError
+from notebookviz.finetune.blocks import find_blocks
+from notebookviz.finetune.freezing import Learning, fits, learning
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(slots=True)
+class Lora:
+    """Where LoRA was added; ``print`` it.
+
+    Attributes:
+        layers: Paths of the layers.
+        rank: Of the small matrices.
+        learning: What learns now.
+    """
+
+    layers: tuple[str, ...]
+    rank: int
+    learning: Learning
+    _model: nn.Module = field(repr=False, kw_only=True)
+    _before: Mapping[nn.Parameter, bool] = field(repr=False, kw_only=True)
+
+    def merge(self) -> None:
+        """Add what was learned to the layers' own weights, and take the small matrices off."""
+        self._take_off(merge=True)
+
+    def undo(self) -> None:
+        """Take the small matrices off, with what they learned."""
+        self._take_off(merge=False)
+
+    def _take_off(self, *, merge: bool) -> None:
+        for path in self.layers:
+            above, _, name = path.rpartition(".")
+            parent = self._model.get_submodule(above)
+            layer: Any = parent._modules[name]  # noqa: SLF001 - names may be numbers
+            if hasattr(layer, "get_base_layer"):
+                if merge:
+                    layer.merge()
+                parent._modules[name] = layer.get_base_layer()  # noqa: SLF001
+        vars(self._model).pop("peft_config", None)
+        for parameter, learns in self._before.items():
+            parameter.requires_grad_(learns)
+
+    def __str__(self) -> str:
+        """Two sentences."""
+        count = f"{len(self.layers)} layer{'s' * (len(self.layers) > 1)}"
+        return f"LoRA of rank {self.rank} stands beside {count}. {self.learning}"
+
+
+def add_lora(model: nn.Module, *patterns: str, rank: int = 8, alpha: int = 16, dropout: float = 0.0) -> Lora:
+    """Freeze a model and let small matrices learn beside its linear layers (LoRA); the head learns as a whole.
+
+    The model is changed in place.  Call ``.merge()`` after the training: then it is a plain model again, as wide and
+    as fast as before.
+
+    Args:
+        model: The model.
+        *patterns: Paths of the layers, with ``*``; all linear layers but the head where none is given.
+        rank: Width of the small matrices.
+        alpha: Their output is multiplied by ``alpha / rank``.
+        dropout: Dropout before them.
+
+    Returns:
+        Where it was added; ``.merge()`` or ``.undo()`` takes it off.
+
+    Raises:
+        MissingExtraError: peft is not installed.
+        InputError: There is no such layer.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+        >>> print(add_lora(model, rank=4))
+        LoRA of rank 4 stands beside 1 layer. 1,162 of 5,322 parameters learn: 0.lora_A.default, 0.lora_B.default, 2.
+    """
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError as error:
+        raise MissingExtraError("peft", extra="lora") from error
+    before = {parameter: parameter.requires_grad for parameter in model.parameters()}
+    heads = find_blocks(model).heads
+    layers = [
+        path
+        for path, module in naming.modules(model)
+        if _takes(module) and path and path not in heads and (not patterns or any(fits(path, one) for one in patterns))
+    ]
+    if not layers:
+        raise InputError(
+            f"No linear layer {'is matched by ' + ', '.join(map(repr, patterns)) if patterns else 'was found'} "
+            "besides the head.",
+            hint="LoRA stands beside linear layers and convolutions: name some by patterns.",
+        )
+    chosen = "|".join(map(re.escape, layers))
+    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=f"({chosen})")
+    inject_adapter_in_model(config, model)
+    for path in heads:
+        for parameter in model.get_submodule(path).parameters():
+            parameter.requires_grad_(True)  # noqa: FBT003 - torch's own
+    return Lora(tuple(layers), rank, learning(model), _model=model, _before=before)
+
+
+def _takes(module: nn.Module) -> bool:
+    """Linear layers, and those of GPT-2 that keep their weight transposed."""
+    return isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
