@@ -36,7 +36,7 @@ def doubt(draft: Draft) -> str:
             return f"forward hands values to {what}{_at(place)}"
     failed = draft.entries[draft.failed] if draft.failed >= 0 else None
     what = failed.type if failed is not None and failed.operator is not None else "forward"
-    return f"{what} needs values{_at(place)}"
+    return f"{what} can't run without values{_at(place)}"
 
 
 def real(why: str, draft: Draft, *, own: bool) -> str:

@@ -64,7 +64,7 @@ def unshaped(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 
 def detached(value: Any) -> Any:  # noqa: ANN401
-    """A copy of what holds state that is no tensor: generators of random numbers, arrays.  Others are the same object."""
+    """A copy of what holds state but is no tensor (generators of random numbers, arrays); others stay what they are."""
     if isinstance(value, torch.Generator):
         return value.clone_state()
     numpy: Any = sys.modules.get("numpy")
