@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812 - the usual name
+from torch import nn
 
+from notebookviz.capture import capture
 from notebookviz.graph.fold import fold
 from notebookviz.graph.records import Argument
 from tests.graph import samples
@@ -97,6 +101,7 @@ def test_keys_light_all_ancestors_or_descendants(harness: Harness) -> None:
     harness.show(recording, opened=[0])
     stem, layers = index_of(recording, "stem"), index_of(recording, "layers")
     harness.do("select", harness.frame.locator(f"[data-id='{layers}'] .node-item").first.click)
+    harness.page.mouse.move(1, 1)
     harness.page.keyboard.press("a")
     assert lit(harness) == {"input-0", str(stem), str(layers), f"input-0>{stem}", f"{stem}>{layers}"}
     harness.page.keyboard.press("d")
@@ -182,3 +187,68 @@ def test_a_name_in_the_header_is_not_repeated_below(harness: Harness) -> None:
     stem = index_of(recording, "stem")
     texts = harness.frame.locator(f"[data-id='{stem}'] :is(.node-item text, .nbv-caption tspan)").all_text_contents()
     assert [text for text in texts if text] == ["stem", "Conv2d"]
+
+
+class Residual(nn.Module):
+    """A convolution and a way past it."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, padding=1)
+        self.norm = nn.BatchNorm2d(width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.relu(self.norm(self.conv(x)))
+
+
+class UNet(nn.Module):
+    """Down and up again, with a way across at each size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.ModuleList(nn.Sequential(Residual(4), Residual(4)) for _ in range(3))
+        self.up = nn.ModuleList(nn.Sequential(nn.Conv2d(8, 4, 1), Residual(4)) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        kept = []
+        for block in self.down:
+            x = block(x)
+            kept.append(x)
+            x = F.avg_pool2d(x, 2)
+        for block in self.up:
+            x = block(torch.cat([F.interpolate(x, scale_factor=2.0), kept.pop()], 1))
+        return x
+
+
+def attention() -> nn.Module:
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    return nn.TransformerEncoder(layer, 4, enable_nested_tensor=False)
+
+
+CROSSED = """async () => {
+    await new Promise((done) => setTimeout(done, 700));
+    const titles = [...document.querySelectorAll('.nbv-title')].map((item) => item.getBoundingClientRect());
+    const found = [...document.querySelectorAll('[data-edge]')].filter((path) => {
+        const matrix = path.getScreenCTM();
+        for (let at = 0; at <= path.getTotalLength(); at += 3) {
+            const { x, y } = path.getPointAtLength(at).matrixTransform(matrix);
+            if (titles.some((box) => x > box.left && x < box.right && y > box.top && y < box.bottom)) return true;
+        }
+        return false;
+    });
+    return [titles.length, found.map((path) => path.dataset.edge)];
+}"""
+
+
+@pytest.mark.parametrize("name", ["unet", "transformer", "mask"])
+def test_no_line_of_a_captured_model_crosses_a_title(harness: Harness, name: str) -> None:
+    models = {
+        "unet": lambda: fold(capture(UNet().eval(), (torch.zeros(1, 4, 16, 16),))),
+        "transformer": lambda: fold(capture(attention().train(), (torch.zeros(1, 5, 8),), mode="train")),
+        "mask": masked,
+    }
+    recording = models[name]()
+    harness.show(recording, opened=openable(recording))
+    titles, crossed = harness.frame.evaluate(CROSSED)
+    assert titles == len(openable(recording)) - 1
+    assert crossed == []

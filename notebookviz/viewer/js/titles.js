@@ -7,6 +7,7 @@ import { line } from './text.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const MOVING = 420;
+const STILL = 20;
 const WIDE = 10;
 
 /** The frames of each drawn graph; which modules are open may have changed since. */
@@ -186,18 +187,26 @@ function title(cluster, document, actions) {
     cluster.height = height;
 }
 
+/** Puts the titles where their frames are. @returns {boolean} Whether any frame had moved. */
 function place(graph) {
+    let moved = false;
     for (const { title: group, rectangle } of frames.get(graph)) {
-        group.setAttribute('transform', `translate(${rectangle.getAttribute('x')},${rectangle.getAttribute('y')})`);
+        const place = `translate(${rectangle.getAttribute('x')},${rectangle.getAttribute('y')})`;
+        if (group.getAttribute('transform') !== place) {
+            group.setAttribute('transform', place);
+            moved = true;
+        }
     }
+    return moved;
 }
 
-/** Netron animates the frames for 300 ms; the titles go with them. */
+/** Netron animates the frames, in a large graph not at once; the titles go with them until all has long stood still. */
 function follow(graph) {
-    const start = performance.now();
+    const started = performance.now();
+    let still = 0;
     const step = (now) => {
-        place(graph);
-        if (now - start < MOVING) {
+        still = place(graph) ? 0 : still + 1;
+        if (still < STILL || now - started < MOVING) {
             requestAnimationFrame(step);
         }
     };
