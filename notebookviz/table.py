@@ -227,7 +227,8 @@ class ModuleTable:
         lines.append(f"Parameters: {self.total_params:,} ({split}), {bytes_text(self.total_bytes)}")
         if self._recording.tensors != "none":
             given = f" for {self._recording.input_text}" if self._recording.input_text else ""
-            lines.append(f"MACs: {count_text(self.total_macs)}{given}, {self._recording.mode} mode")
+            least = "at least " if any("uncounted" in node.marks for node in self._recording.nodes) else ""
+            lines.append(f"MACs: {least}{count_text(self.total_macs)}{given}, {self._recording.mode} mode")
         if self._recording.failure is not None:
             lines.append(f"The forward pass failed: {self._recording.failure.message}")
         lines.extend(self._recording.notes)

@@ -81,6 +81,18 @@ def test_text(table):
     ]
 
 
+def test_a_cost_that_is_not_whole_is_a_lower_bound():
+    class Inverse(nn.Module):
+        def forward(self, x):
+            return torch.linalg.inv(x) @ x
+
+    lines = str(ModuleTable(capture(Inverse(), (torch.eye(3),)))).splitlines()
+    assert lines[-2:] == [
+        "MACs: at least 27 for 3×3 float32, eval mode",
+        "MACs leave out torch.linalg.inv: no formula is known.",
+    ]
+
+
 def test_html_is_escaped_and_self_contained():
     model = nn.Sequential()
     model.add_module("<img src=x onerror=alert(1)>", type("<script>", (nn.Linear,), {})(4, 4))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import torch
 from torch._subclasses.fake_tensor import FakeTensor
 
 from notebookviz.capture import naming, operators
@@ -28,13 +29,17 @@ def remarks(draft: Draft, skeleton: Skeleton) -> Iterator[str]:
         skeleton: The copy that ran.
 
     Yields:
-        A sentence for costs that are not known, modules that are not registered, lazy layers, hooks that were left out
-        and lines that forward printed.
+        A sentence for costs that are not known, weights that are packed away, modules that are not registered, lazy
+        layers, hooks that were left out and lines that forward printed.
     """
     unknown = Counter(operators.label(entry.type) for entry in draft.entries if "uncounted" in entry.marks)
     if unknown:
         names = _listed([_times(name, count) for name, count in unknown.items()])
         yield f"MACs leave out {names}: no formula is known."
+    packed = sum(_is_packed(module) for module in skeleton.modules)
+    if packed:
+        holds = "1 quantised layer holds" if packed == 1 else f"{packed:,} quantised layers hold"
+        yield f"{holds} packed weights, which are not parameters and not counted."
     yield from _unregistered(draft, skeleton)
     if draft.awaited:
         what = "tensor of a lazy layer has no shape" if draft.awaited == 1 else "tensors of lazy layers have no shape"
@@ -69,6 +74,11 @@ def _unregistered(draft: Draft, skeleton: Skeleton) -> Iterator[str]:
         f"{len(places):,} {run} not registered ({_listed(places)}){lacks}. "
         f"Assign {them} to an attribute, an nn.ModuleList or an nn.ModuleDict."
     )
+
+
+def _is_packed(module: nn.Module) -> bool:
+    """Whether a layer's weights are inside an object of C++, as those of quantised layers are."""
+    return any(isinstance(item, torch.ScriptObject) for item in module.__dict__.values())
 
 
 def _is_new(module: nn.Module) -> bool:

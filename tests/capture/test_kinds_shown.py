@@ -203,6 +203,12 @@ def test_autocast_shows_the_type_that_each_layer_gives():
     assert given == ["bfloat16"] * 3
 
 
+@pytest.mark.parametrize("name", ["dynamically quantised", "statically quantised", "dynamically quantised lstm"])
+def test_packed_weights_are_said_not_to_be_counted(name):
+    _, recording = show(name)
+    assert "2 quantised layers hold packed weights, which are not parameters and not counted." in recording.notes
+
+
 def test_adapters_are_there_with_their_weights():
     case, recording = show("lora")
     names = {item.name for item in recording.initializers}

@@ -36,13 +36,14 @@ export class Header {
     }
 
     /** @param {import('./recording.js').Recording} recording */
-    set recording({ data, totals, mode, tensors }) {
+    set recording({ data, nodes, totals, mode, tensors }) {
         const fact = (text, title, name = '') => element('span', { class: `fact ${name}`, text, title });
         const facts = [];
         const frozen = totals.params && totals.trainable !== totals.params ? `, ${count(totals.trainable)} trainable` : '';
         facts.push(fact(`${count(totals.params)} params${frozen}`, `${totals.params.toLocaleString('en')} parameters, ${totals.trainable.toLocaleString('en')} trainable`));
         if (totals.macs) {
-            facts.push(fact(amount(totals.macs, 'MACs'), `${totals.macs.toLocaleString('en')} multiply-adds for this input`));
+            const [sign, least] = nodes.some(({ marks }) => marks.includes('uncounted')) ? ['≥ ', 'At least '] : ['', ''];
+            facts.push(fact(`${sign}${amount(totals.macs, 'MACs')}`, `${least}${totals.macs.toLocaleString('en')} multiply-adds for this input`));
         }
         facts.push(this._input(data, tensors));
         facts.push(fact(mode, mode === 'eval' ? 'Traced in eval mode; the model’s own mode is unchanged' : 'Traced in train mode', 'mode'));
