@@ -19,10 +19,16 @@ _DEEPEST = 6
 _DTYPES: dict[torch.dtype, str] = {}
 
 
-def tensors(thing: Any, depth: int = 0) -> Iterator[torch.Tensor]:  # noqa: ANN401
+def tensors(thing: Any, depth: int = 0) -> list[torch.Tensor]:  # noqa: ANN401
     """Each tensor in nested containers, mappings and plain objects, in order."""
-    for _, tensor in named(thing, "", depth):
-        yield tensor
+    if isinstance(thing, torch.Tensor):
+        return [thing]
+    if isinstance(thing, (list, tuple)) and depth <= _DEEPEST:
+        found: list[torch.Tensor] = []
+        for item in thing:
+            found.extend(tensors(item, depth + 1))
+        return found
+    return [] if isinstance(thing, _SCALARS) else [tensor for _, tensor in named(thing, "", depth)]
 
 
 def named(thing: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, torch.Tensor]]:  # noqa: ANN401

@@ -157,7 +157,7 @@ def _trilinear(args: tuple[Any, ...], _result: Any) -> int:  # noqa: ANN401
 
 
 def _first(result: Any) -> Any:  # noqa: ANN401
-    return result if isinstance(result, torch.Tensor) else next(flow.tensors(result))
+    return result if isinstance(result, torch.Tensor) else flow.tensors(result)[0]
 
 
 def _named(names: str, formula: Formula) -> dict[str, Formula]:

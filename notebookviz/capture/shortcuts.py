@@ -1,10 +1,15 @@
-"""Operators that fake tensors take milliseconds for, though the result is like an argument."""
+"""Operators for which fake tensors take longest, though their result is like an argument or a view of it.
+
+A fake mode looks at every argument, keeps a cache of results and has a dozen operators stand for one.  None of that is
+needed to know that ``relu`` gives what it was given, or where a view's memory is.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor, in_kernel_invocation_manager
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,36 +17,76 @@ if TYPE_CHECKING:
 _aten = torch.ops.aten
 
 
-def answer(func: Any, args: tuple[Any, ...]) -> Any:  # noqa: ANN401
+def answer(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
     """The result of one dispatched operator on fake tensors.
 
     Args:
         func: The operator.
         args: Its arguments.
+        kwargs: Its keyword arguments.
 
     Returns:
-        The same as the operator gives, or ``NotImplemented`` where it has to be asked.
+        What the operator gives, or ``NotImplemented`` where it has to be asked.
     """
     rule = _RULES.get(func)
-    return NotImplemented if rule is None else rule(*args)
+    if rule is None or kwargs or type(args[0]) is not FakeTensor:
+        return NotImplemented
+    return rule(func, *args)
 
 
-def _batch_norm(  # noqa: PLR0913, PLR0917 (the operator's own arguments)
-    given: torch.Tensor,
-    weight: object,
-    bias: object,
-    mean: object,
-    variance: object,
-    training: bool,  # noqa: FBT001
-    momentum: float,
-    epsilon: float,
-) -> Any:  # noqa: ANN401
-    """A decomposition into a dozen operators, of which none changes the shape."""
-    del weight, bias, mean, variance, momentum, epsilon
+def _same(_: Any, given: FakeTensor, *__: Any) -> Any:  # noqa: ANN401
+    """It writes into what it was given."""
+    return given if given.is_floating_point() else NotImplemented
+
+
+def _alike(_: Any, given: FakeTensor, *__: Any) -> Any:  # noqa: ANN401
+    """Another tensor of the same type."""
+    return _like(given) if given.is_floating_point() else NotImplemented
+
+
+def _batch_norm(_: Any, given: FakeTensor, *more: Any) -> Any:  # noqa: ANN401
+    training = more[4]
     if training or given.device.type != "cpu":
         return NotImplemented
-    nothing = _aten.new_empty.default(given, (0,))
-    return _aten.empty_like.default(given), nothing, nothing
+    made = _like(given)
+    return made if made is NotImplemented else (made, *(_fake(given, (0,), (1,)) for _ in range(2)))
 
 
-_RULES: dict[Any, Callable[..., Any]] = {_aten.native_batch_norm.default: _batch_norm}
+def _view(func: Any, given: FakeTensor, *more: Any) -> Any:  # noqa: ANN401
+    with in_kernel_invocation_manager(given.fake_mode):
+        seen = func(given, *more)
+    return FakeTensor(given.fake_mode, seen, given.fake_device)
+
+
+def _like(given: FakeTensor) -> Any:  # noqa: ANN401
+    if not (given.is_contiguous() or (given.dim() == 4 and given.is_contiguous(memory_format=torch.channels_last))):  # noqa: PLR2004
+        return NotImplemented
+    return _fake(given, given.shape, given.stride())
+
+
+def _fake(given: FakeTensor, shape: tuple[int, ...], stride: tuple[int, ...]) -> FakeTensor:
+    with in_kernel_invocation_manager(given.fake_mode):
+        meta = torch.empty_strided(shape, stride, dtype=given.dtype, device="meta")
+    return FakeTensor(given.fake_mode, meta, given.fake_device)
+
+
+_RULES: dict[Any, Callable[..., Any]] = {
+    _aten.native_batch_norm.default: _batch_norm,
+    **dict.fromkeys((_aten.relu_.default, _aten.silu_.default, _aten.hardswish_.default), _same),
+    **dict.fromkeys((_aten.relu.default, _aten.silu.default, _aten.gelu.default, _aten.tanh.default), _alike),
+    **dict.fromkeys(
+        (
+            _aten.view.default,
+            _aten._unsafe_view.default,  # noqa: SLF001
+            _aten.t.default,
+            _aten.transpose.int,
+            _aten.permute.default,
+            _aten.select.int,
+            _aten.unsqueeze.default,
+            _aten.expand.default,
+            _aten.slice.Tensor,
+            _aten.detach.default,
+        ),
+        _view,
+    ),
+}

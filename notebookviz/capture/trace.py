@@ -265,11 +265,10 @@ class Tracer:
         if self.real is not None:
             return self.real.run(func, rule.written, args, kwargs)
         self._refuse(ranges.check(func, args, self.known))
-        result = shortcuts.answer(func, args)
-        if result is not NotImplemented:
-            return result
         try:
-            result = func(*args, **kwargs)
+            result = shortcuts.answer(func, args, kwargs)
+            if result is NotImplemented:
+                result = func(*args, **kwargs)
         except assumed.UNKNOWN:
             result = self.known.answer(func, args, kwargs)
             if result is NotImplemented:

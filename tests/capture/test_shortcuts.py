@@ -2,46 +2,109 @@
 
 import pytest
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from notebookviz.capture import shortcuts
 
 aten = torch.ops.aten
+IMAGES = torch.rand(2, 3, 4, 5)
+GIVEN = [
+    IMAGES,
+    torch.rand(2, 3),
+    torch.rand(2, 3, 4, 4, 4),
+    torch.rand(0, 3, 4, 4),
+    IMAGES.to(memory_format=torch.channels_last),
+    IMAGES.bfloat16(),
+    torch.rand(4, 2, 3, 5).transpose(0, 1).transpose(1, 2),
+]
+WHOLE = torch.arange(24).reshape(2, 3, 4)
 
 
-def norm(given, *, training=False, weight=torch.float32):
-    sizes = [torch.rand(given.shape[1], dtype=weight) for _ in range(4)]
-    return (given, *sizes, training, 0.1, 1e-5)
+def name(given):
+    return f"{tuple(given.shape)} {given.stride()} {given.dtype}" if isinstance(given, torch.Tensor) else None
+
+
+def both(func, *args):
+    """What fake tensors make of an operator, and what the short cut makes of it."""
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode, torch.no_grad():
+        fakes = tuple(mode.from_tensor(item) if isinstance(item, torch.Tensor) else item for item in args)
+        found = shortcuts.answer(func, fakes, {})
+        wanted = func(*fakes)
+    pack = lambda result: list(result) if isinstance(result, (tuple, list)) else [result]  # noqa: E731
+    return fakes[0], pack(wanted), pack(found)
+
+
+def facts(tensor):
+    return type(tensor), tensor.shape, tensor.stride(), tensor.device, tensor.storage_offset(), tensor.requires_grad
+
+
+@pytest.mark.parametrize("given", GIVEN, ids=name)
+def test_batch_norm(given):
+    sizes = [torch.rand(given.shape[1]) for _ in range(4)]
+    _, wanted, found = both(aten.native_batch_norm.default, given, *sizes, False, 0.1, 1e-5)
+    if found != [NotImplemented]:
+        assert list(map(facts, found)) == list(map(facts, wanted))
+        assert found[0].dtype is wanted[0].dtype
+    else:
+        assert not given.is_contiguous()
+
+
+@pytest.mark.parametrize("given", [*GIVEN, WHOLE], ids=name)
+@pytest.mark.parametrize("op", ["relu", "silu", "gelu", "tanh", "relu_", "silu_", "hardswish_"])
+def test_one_tensor_of_the_same_type(op, given):
+    func = getattr(aten, op).default
+    if not given.is_floating_point():
+        with FakeTensorMode() as mode:
+            assert shortcuts.answer(func, (mode.from_tensor(given),), {}) is NotImplemented
+        return
+    first, (wanted,), (found,) = both(func, given)
+    if found is NotImplemented:
+        assert not given.is_contiguous()
+        return
+    assert (facts(found), found.dtype) == (facts(wanted), wanted.dtype)
+    assert (found is first) == (wanted is first) == op.endswith("_")
 
 
 @pytest.mark.parametrize(
-    "given",
+    ("func", "more"),
     [
-        torch.rand(2, 3, 4, 5),
-        torch.rand(2, 3),
-        torch.rand(2, 3, 4),
-        torch.rand(2, 3, 4, 4, 4),
-        torch.rand(0, 3, 4, 4),
-        torch.rand(2, 3, 4, 5).to(memory_format=torch.channels_last),
-        torch.rand(2, 3, 4, 5, dtype=torch.bfloat16),
-        torch.rand(4, 2, 3, 5).transpose(0, 1).transpose(1, 2),
+        (aten.view.default, ([6, 4],)),
+        (aten.view.default, ([2, -1],)),
+        (aten._unsafe_view.default, ([24],)),
+        (aten.transpose.int, (0, 2)),
+        (aten.permute.default, ([2, 0, 1],)),
+        (aten.select.int, (1, 2)),
+        (aten.unsqueeze.default, (1,)),
+        (aten.expand.default, ([5, 2, 3, 4],)),
+        (aten.slice.Tensor, (2, 1, 3)),
+        (aten.detach.default, ()),
     ],
-    ids=lambda given: f"{tuple(given.shape)} {given.stride()} {given.dtype}",
+    ids=str,
 )
-def test_batch_norm_is_what_fake_tensors_make_of_it(given):
-    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
-        args = [mode.from_tensor(item) if isinstance(item, torch.Tensor) else item for item in norm(given)]
-        wanted = aten.native_batch_norm.default(*args)
-        found = shortcuts.answer(aten.native_batch_norm.default, tuple(args))
-    for one, other in zip(wanted, found, strict=True):
-        assert type(one) is type(other)
-        assert (one.shape, one.stride(), one.device) == (other.shape, other.stride(), other.device)
-    assert found[0].dtype is wanted[0].dtype
+@pytest.mark.parametrize("given", [WHOLE, WHOLE.float(), WHOLE.half()[:, :, :]], ids=name)
+def test_views(func, more, given):
+    first, (wanted,), (found,) = both(func, given, *more)
+    assert (facts(found), found.dtype) == (facts(wanted), wanted.dtype)
+    assert found.untyped_storage()._cdata == first.untyped_storage()._cdata
+
+
+def test_the_wrong_size_is_refused_in_the_same_words():
+    with FakeTensorMode() as mode:
+        given = mode.from_tensor(WHOLE)
+        said = []
+        for run in (aten.view.default, lambda *args: shortcuts.answer(aten.view.default, args, {})):
+            with pytest.raises(RuntimeError, match=r"shape '\[5, 5\]' is invalid for input of size 24") as caught:
+                run(given, [5, 5])
+            said.append(str(caught.value))
+    assert said[0] == said[1]
 
 
 def test_what_is_not_known_is_left_to_the_operator():
-    assert shortcuts.answer(aten.relu.default, (torch.rand(2),)) is NotImplemented
-    training = norm(torch.rand(2, 3), training=True)
-    assert shortcuts.answer(aten.native_batch_norm.default, training) is NotImplemented
-    meta = norm(torch.rand(2, 3, device="meta"))
-    assert shortcuts.answer(aten.native_batch_norm.default, meta) is NotImplemented
+    with FakeTensorMode() as mode:
+        given = mode.from_tensor(torch.rand(2, 3))
+        size = mode.from_tensor(torch.rand(3))
+    assert shortcuts.answer(aten.relu.default, (torch.rand(2),), {}) is NotImplemented
+    assert shortcuts.answer(aten.gelu.default, (given,), {"approximate": "tanh"}) is NotImplemented
+    training = (given, size, size, size, size, True, 0.1, 1e-5)
+    assert shortcuts.answer(aten.native_batch_norm.default, training, {}) is NotImplemented
+    assert isinstance(given, FakeTensor)
