@@ -200,16 +200,25 @@ def test_a_closed_module_shows_what_was_given_inside(ask: Ask) -> None:
     both = {"blocks": 4, "blocks.0": 100, "stem": 1}
     nearest = ask(VALUES, [given(both, combine="sum")])["text"]
     assert (nearest["blocks"], nearest["blocks.0"], nearest[""], nearest["fold"]) == ("4", "100", "5", "100")
+    shared = ask(VALUES, [given({"heads.a.weight": 6}, combine="sum")])["text"]
+    assert (shared["heads.a"], shared["heads.b"], shared[""]) == ("6", "6", "6")
     words = ask(VALUES, [given({"blocks.0": "ann", "blocks.1": "bob", "stem": "ann"}, kind="words")])["text"]
     assert (words["blocks"], words["stem"], words["fold"]) == ("mixed", "ann", "mixed")
 
 
 def test_scales(ask: Ask) -> None:
     log = ask(VALUES, [given({"stem": 1e-5, "blocks": 2, "odd": 0})])
-    assert (log["log"], log["legend"]["low"], log["legend"]["high"]) == (True, "0", "2")
+    assert (log["log"], log["legend"]["low"], log["legend"]["high"]) == (True, "≤ 1.00e-5", "2")
     signed = ask(VALUES, [given({"stem": -500, "blocks": 20000}, unit="ms")])
     assert (signed["log"], signed["legend"]["low"], signed["legend"]["high"]) == (False, "-500 ms", "20 k ms")
     assert ask(VALUES, [given({"stem": 3, "blocks": 3})])["legend"]["same"] is True
+    deep = ask(VALUES, [given({"stem": 1e-9, "blocks": 1})])["legend"]
+    assert (deep["low"], deep["high"]) == ("1.00e-9", "1")
+    outlier = ask(
+        """() => { const { nodes } = net; const before = nodes[3].bytes; nodes[3].bytes = 1e9;
+        const { legend } = nbv.overlay(net, 'memory', 'light'); nodes[3].bytes = before; return legend; }"""
+    )
+    assert (outlier["low"], outlier["high"]) == ("≤ 100 kB", "1 GB")
     assert ask(VALUES, [given({})])["text"] == {}
     assert ask(VALUES, [given({"": 3})])["text"] == {"": "3"}
 

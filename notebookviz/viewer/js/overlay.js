@@ -4,6 +4,7 @@ import { count, memory } from './format.js';
 import { MOST_WORDS, ODD, OTHER, ink, ramp, ramps, wordColour } from './palette.js';
 
 const SPAN = 100; // from this ratio of the largest to the smallest on, the scale is logarithmic
+const DEPTH = 1e4; // facts that are smaller than the largest by more than this share one colour; the user's own never do
 const MIXED = 'mixed';
 
 /**
@@ -63,7 +64,7 @@ const combined = { max: 'a module shows the largest inside', min: 'a module show
 function amounts(recording, key, theme) {
     const { get, ...facts } = AMOUNTS[key];
     const values = recording.nodes.map((node) => get(node) || undefined);
-    return new Overlay({ text: count, full: (number) => number.toLocaleString('en'), ...facts, key }, values, theme);
+    return new Overlay({ text: count, full: (number) => number.toLocaleString('en'), depth: DEPTH, ...facts, key }, values, theme);
 }
 
 /** The words of each node: of its parameters, or of what it returns. */
@@ -115,19 +116,25 @@ class Gathered {
         this._recording = recording;
         this._given = new Map(Object.entries(given.values).map(([path, value]) => [path, given.kind === 'numbers' ? Number(value) : value]));
         this._below = new Map();
+        const aliases = new Map(recording.initializers.map((tensor) => [tensor.name, tensor.aliases]));
         for (const [path] of this._given) {
-            for (const around of enclosing(path)) {
-                this._below.set(around, (this._below.get(around) ?? new Set()).add(path));
-                if (this._given.has(around)) {
-                    break;
-                }
-            }
+            [path, ...aliases.get(path) ?? []].forEach((name) => this._add(path, name));
         }
         const joined = given.kind === 'words' ? (words) => [...new Set(words)].sort() : COMBINE[given.combine];
         this.values = recording.nodes.map((node) => {
             const values = [...this._paths(node)].map((path) => this._given.get(path));
             return values.length ? joined(values) : undefined;
         });
+    }
+
+    /** A value counts for all that encloses it, up to what has a value itself. */
+    _add(path, name) {
+        for (const around of enclosing(name)) {
+            this._below.set(around, (this._below.get(around) ?? new Set()).add(path));
+            if (this._given.has(around)) {
+                return;
+            }
+        }
     }
 
     /** The given paths that a node's value is made of. */
@@ -150,7 +157,7 @@ const COMBINE = {
 export class Overlay {
 
     /**
-     * @param {{name: string, key?: string, unit?: string, note?: string, order?: string[], text?: (value: number) => string, full?: (value: number) => string}} facts
+     * @param {{name: string, key?: string, unit?: string, note?: string, order?: string[], text?: (value: number) => string, full?: (value: number) => string, depth?: number}} facts
      * @param {(number|string[]|undefined)[]} values By node: a number, the words of all that is inside, or nothing.
      * @param {'light'|'dark'} theme
      */
@@ -213,14 +220,14 @@ export class Overlay {
         const numbers = inner.filter(Number.isFinite);
         const positive = numbers.filter((number) => number > 0);
         const [low, high] = [numbers.reduce((a, b) => Math.min(a, b), Infinity), numbers.reduce((a, b) => Math.max(a, b), -Infinity)];
-        const least = positive.reduce((a, b) => Math.min(a, b), Infinity);
+        const least = Math.max(positive.reduce((a, b) => Math.min(a, b), Infinity), high / (this._facts.depth ?? Infinity));
         this.log = low >= 0 && high / least >= SPAN;
         const place = this.log ? (number) => Math.log(Math.max(number, least)) : (number) => number;
         const [from, to] = [place(low), place(high)];
         this._part = (number) => (to > from ? Math.min(1, Math.max(0, (place(number) - from) / (to - from))) : 1);
         this.legend = {
-            stops: ramps(this._theme), low: numbers.length ? this._facts.text(low) : '', high: numbers.length ? this._facts.text(high) : '',
-            same: low === high
+            stops: ramps(this._theme), same: low === high, high: numbers.length ? this._facts.text(high) : '',
+            low: numbers.length ? (this.log && low < least ? `≤ ${this._facts.text(Number(least.toPrecision(2)))}` : this._facts.text(low)) : ''
         };
     }
 }
