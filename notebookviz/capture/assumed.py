@@ -37,11 +37,6 @@ def reads(func: Callable[..., Any]) -> bool:
     return name_of(func) in _READS
 
 
-def decides(func: Callable[..., Any]) -> bool:
-    """Whether a function's answer is true or false, so that another part of forward runs."""
-    return name_of(func) in ("__bool__", "is_nonzero", "equal", "allclose")
-
-
 def is_exact(func: Callable[..., Any], args: tuple[Any, ...], known: Known) -> bool:
     """Whether the answer rests on known values rather than assumed ones: ``x[mask]`` with a mask that was given."""
     if name_of(func) != "__getitem__":

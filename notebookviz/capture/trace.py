@@ -84,6 +84,7 @@ class Tracer:
         self._calls: dict[int, int] = {}
         self._writing: list[torch.Tensor] = []
         self._flowing: set[int] = set()
+        self._supposed: set[int] = set()
         self._genuine: BaseException | None = None
         self._stray: ranges.Stray | None = None
 
@@ -237,8 +238,8 @@ class Tracer:
         if assumed.reads(func):
             if self.known.stored(args[0]) is not None:
                 return result
-            if self.draft.assumed and not assumed.decides(func):
-                self.draft.assumed += 1  # a number read of boxes that are assumed themselves
+            if not self._supposed.isdisjoint(self.ledger.refer(args[0])[0]):
+                self.draft.assumed += 1  # of boxes that are assumed themselves
             else:
                 self.draft.reads.append(source.here())
         elif not assumed.is_exact(func, args, self.known):
@@ -344,12 +345,15 @@ class Tracer:
             entry.outputs.append(seen[id(tensor)])
         if written:
             self.ledger.note_writes(entry, given, seen, self._writing)
-        self._note_growth(entry, func, args)
+        self._follow(entry, func, args)
         return result
 
-    def _note_growth(self, entry: Entry, func: Any, args: tuple[Any, ...]) -> None:  # noqa: ANN401
-        """Follow what comes from the model's input, and note a broadcast that is rarely meant."""
-        flowing = [any(value in self._flowing for value in values) for _, values, _ in entry.inputs]
+    def _follow(self, entry: Entry, func: Any, args: tuple[Any, ...]) -> None:  # noqa: ANN401
+        """Follow what comes from the input, and from assumed sizes; note a broadcast that is rarely meant."""
+        taken = [value for _, values, _ in entry.inputs for value in values]
+        if "assumed" in entry.marks or not self._supposed.isdisjoint(taken):
+            self._supposed.update(entry.outputs)
+        flowing = [not self._flowing.isdisjoint(values) for _, values, _ in entry.inputs]
         if any(flowing):
             self._flowing.update(entry.outputs)
         found = broadcast.grown(assumed.name_of(func), args)
@@ -427,8 +431,10 @@ class Tracer:
         result = flow.replaced(result, fresh)
         for tensor in flow.tensors(result):
             identity.outputs.append(self.ledger.produce(tensor))
-        if any(value in self._flowing for _, values, _ in identity.inputs for value in values):
-            self._flowing.update(identity.outputs)
+        taken = {value for _, values, _ in identity.inputs for value in values}
+        for following in (self._flowing, self._supposed):
+            if not following.isdisjoint(taken):
+                following.update(identity.outputs)
         return result
 
     def _alias(self, tensor: torch.Tensor) -> torch.Tensor:
