@@ -203,14 +203,22 @@ def test_selecting_from_the_panel_is_no_echo(harness: Harness) -> None:
 
 
 def test_a_first_double_click_opens_though_the_sidebar_moves_the_graph(harness: Harness) -> None:
+    harness.page.set_viewport_size({"width": 700, "height": 700})
     harness.show(samples.residual(), opened=[0])
-    box = harness.frame.locator("[data-id='3'] .node-item").first.bounding_box()
+    node = harness.frame.locator("[data-id='3'] .node-item").first
+    box = node.bounding_box()
     assert box is not None
     mouse = harness.page.mouse
     mouse.move(box["x"] + 6, box["y"] + box["height"] / 2)
     mouse.down(click_count=1)
     mouse.up(click_count=1)
-    harness.page.wait_for_timeout(250)
+    for _ in range(100):
+        now = node.bounding_box()
+        if now and abs(now["y"] - box["y"]) > box["height"]:
+            break
+        harness.page.wait_for_timeout(20)
+    assert now is not None
+    assert abs(now["y"] - box["y"]) > box["height"], "the box is still under the mouse"
 
     def again() -> None:
         mouse.down(click_count=2)
