@@ -84,11 +84,12 @@ class _Folder:
     def _units(self, children: Sequence[int], start: int, length: int) -> list[tuple[int, ...]]:
         kinds = self.kinds
         first = children[start : start + length]
-        if not self._worth(first):
+        after = start + length
+        if after >= len(children) or kinds[children[after]] != kinds[first[0]] or not self._worth(first):
             return []
         wanted = [kinds[child] for child in first]
         units = [tuple(first)]
-        at = start + length
+        at = after
         while [kinds[child] for child in children[at : at + length]] == wanted:
             units.append(tuple(children[at : at + length]))
             at += length

@@ -38,7 +38,7 @@ export class Table {
         this._foot = element('div', { role: 'row', class: 'row foot' });
         this.grid = element('div', {
             class: 'grid', role: 'treegrid', tabindex: '0', 'aria-label': 'Modules',
-            on: { keydown: (event) => this._key(event), scroll: () => this._later(), click: (event) => this._click(event), dblclick: (event) => this._twice(event), focus: () => this._point() }
+            on: { keydown: (event) => this._key(event), scroll: () => this._later(), click: (event) => this._click(event), focus: () => this._point() }
         },
         element('div', { role: 'rowgroup', class: 'headgroup' }, this._head), this._body, element('div', { role: 'rowgroup', class: 'footgroup' }, this._foot));
         this._input = element('input', {
@@ -343,15 +343,10 @@ export class Table {
         this._active = id;
         if (event.target.closest('.twist') && line.parent && id !== 0) {
             this._toggle(line);
+        } else if (event.detail === 2 && this._selected === id) {
+            this._handlers.press(id, false);
         } else {
             this._handlers.select(id, true);
-        }
-    }
-
-    _twice(event) {
-        const row = event.target.closest('.body .row');
-        if (row && !event.target.closest('.twist')) {
-            this._handlers.press(Number(row.id.slice(this._id.length + 1)), false);
         }
     }
 

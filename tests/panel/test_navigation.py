@@ -1,0 +1,117 @@
+"""Opening by depth, stepping into a module and out again, folds in table and graph: the panel in a real browser."""
+
+import pytest
+import torch
+from playwright.sync_api import expect
+from torch import nn
+
+from notebookviz import api
+from tests.panel.conftest import Block
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def deep(monkeypatch):
+    """A panel of four equal blocks between two layers, served."""
+    monkeypatch.setattr(api.webbrowser, "open", lambda _: False)
+    model = nn.Sequential(nn.Linear(6, 8), nn.Sequential(*(Block(8) for _ in range(4))), nn.Tanh())
+    found = api.show(model, torch.zeros(2, 6))
+    yield found
+    found.close()
+
+
+def row(page, name):
+    return page.locator(".body .row", has=page.locator(f'.text:text-is("{name}")')).first
+
+
+def frame(page):
+    return page.frame_locator("iframe.netron")
+
+
+def nodes(page):
+    return frame(page).locator("#nodes > .node[data-id]")
+
+
+def test_a_fold_is_one_row_and_one_node_and_opens_in_both(tab, deep, drawn):
+    tab.goto(deep.url)
+    drawn(tab)
+    expect(nodes(tab)).to_have_count(5)
+    row(tab, "4 × Block").locator(".twist").click()
+    expect(frame(tab).locator(".cluster")).to_have_count(2)
+    expect(nodes(tab)).to_have_count(8)
+    expect(row(tab, "3")).to_be_visible()
+    folded = len(deep.recording.nodes)
+    frame(tab).locator(f".cluster[data-id='{folded}'] .nbv-title-toggle").click()
+    expect(nodes(tab)).to_have_count(5)
+    expect(row(tab, "3")).to_have_count(0)
+
+
+def test_python_opens_what_is_folded(tab, deep, drawn):
+    tab.goto(deep.url)
+    drawn(tab)
+    deep.expand("1.2")
+    expect(frame(tab).locator(".cluster")).to_have_count(3)
+    expect(row(tab, "up")).to_be_visible()
+    deep.select("1.2.up")
+    expect(tab.locator(".row.selected .text")).to_have_text("up")
+    assert deep.selected.out_features == 16
+    deep.collapse("1.2")
+    expect(frame(tab).locator(".cluster")).to_have_count(2)
+
+
+def test_the_menu_opens_and_closes_by_depth(tab, deep, drawn):
+    tab.goto(deep.url)
+    drawn(tab)
+    menu = tab.get_by_role("button", name="Open and close by depth")
+    menu.click()
+    tab.get_by_role("menuitem", name="Close all").click()
+    expect(frame(tab).locator(".cluster")).to_have_count(0)
+    expect(nodes(tab)).to_have_count(5)
+    menu.click()
+    items = tab.get_by_role("menuitem")
+    expect(items.last).to_have_text("Open all18 nodes")
+    tab.keyboard.press("ArrowUp")
+    tab.keyboard.press("Enter")
+    expect(frame(tab).locator(".cluster")).to_have_count(6)
+
+
+def test_one_module_fills_the_canvas_and_stays_so_over_a_reload(tab, deep, drawn):
+    tab.goto(deep.url)
+    drawn(tab)
+    tab.get_by_role("treegrid", name="Modules").focus()
+    row(tab, "4 × Block").dblclick()
+    expect(frame(tab).locator(".cluster")).to_have_count(2)
+    row(tab, "2").click()
+    tab.keyboard.press("Shift+Enter")
+    back = tab.get_by_role("button", name="Back to 1 (Backspace)")
+    expect(back).to_be_visible()
+    expect(nodes(tab)).to_have_count(6)
+    expect(frame(tab).locator("[data-id='input-0'] text").first).to_have_text("x")
+    tab.wait_for_timeout(600)
+    tab.reload()
+    drawn(tab)
+    expect(back).to_be_visible()
+    expect(nodes(tab)).to_have_count(6)
+    tab.locator(".path .step", has_text="Sequential").first.click()
+    expect(back).to_be_hidden()
+    expect(frame(tab).locator(".cluster")).to_have_count(2)
+    row(tab, "2").click()
+    tab.keyboard.press("Shift+Enter")
+    expect(back).to_be_visible()
+    tab.keyboard.press("Backspace")
+    expect(tab.get_by_role("button", name="Back to Sequential (Backspace)")).to_be_visible()
+    tab.keyboard.press("Backspace")
+    expect(tab.get_by_role("button", name="Back")).to_be_hidden()
+
+
+def test_what_lies_elsewhere_is_stepped_out_to(tab, deep, drawn):
+    tab.goto(deep.url)
+    drawn(tab)
+    tab.get_by_role("treegrid", name="Modules").focus()
+    row(tab, "1").click()
+    tab.get_by_role("button", name="Show only 1 (Shift+Enter)").click()
+    expect(tab.get_by_role("button", name="Back to Sequential (Backspace)")).to_be_visible()
+    deep.select("2")
+    expect(tab.get_by_role("button", name="Back to Sequential (Backspace)")).to_be_hidden()
+    expect(frame(tab).locator(".node.select")).to_have_count(1)
