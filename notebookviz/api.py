@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from notebookviz.looking import Looking
     from notebookviz.serving.server import Server
     from notebookviz.table import ModuleTable
 
@@ -110,7 +111,7 @@ def _parts_of(
             "external": looking.external,
             **_netron_methods(),
         },
-        page=_page,
+        page=lambda panel, saved, weights: _page(panel, looking, saved=saved, weights=weights),
         view=view,
         trace=looking.look,
         export=looking.export,
@@ -200,7 +201,7 @@ def _show_file(
     parts = Parts(
         hold=hold if proto is None else Hold(proto),
         methods=methods,
-        page=lambda panel, saved: _file_page(panel, held() if saved else None),
+        page=lambda panel, saved, _: _file_page(panel, held() if saved else None),
         fallback=lambda _: ("", f"{file_name}, {size:,} bytes"),
         release=hold.release,
         server=_server(),
@@ -221,22 +222,25 @@ def _netron_methods() -> dict[str, Method]:
     }
 
 
-def _page(panel: Panel, saved: bool) -> Page:  # noqa: FBT001 - named in Parts
-    from notebookviz.viewer.static import static_html
+def _page(panel: Panel, looking: Looking, *, saved: bool, weights: int) -> Page:
+    from notebookviz.viewer.static import Contents, static_html
 
     token = "" if saved else str(panel.served.get("token", ""))
     fallback, _ = _table_of(panel)
     state = {**panel.state, "overlays": panel.overlays}
-    found = static_html(panel.subject, panel.graph, state=state, token=token, fallback=fallback)
+    tensors = looking.smallest(weights) if weights else {}
+    contents = Contents(panel.subject, panel.graph, state, tensors=tensors)
+    found = static_html(contents, token=token, fallback=fallback)
     return Page(found.html, found.policy)
 
 
 def _file_page(panel: Panel, file: ModelFile | None) -> Page:
     """The page of a file: with its bytes inside when it is saved, else asking for them."""
-    from notebookviz.viewer.static import static_html
+    from notebookviz.viewer.static import Contents, static_html
 
     if file is None:
-        found = static_html(panel.subject, b"", state=panel.state, token=str(panel.served.get("token", "")))
+        contents = Contents(panel.subject, state=panel.state)
+        found = static_html(contents, token=str(panel.served.get("token", "")))
         return Page(found.html, found.policy)
     if len(file.data) > EMBEDDED:
         raise NotebookvizError(
@@ -244,7 +248,7 @@ def _file_page(panel: Panel, file: ModelFile | None) -> Page:
             hint="Share the file itself.",
         )
     modules = {name: netron.module_text(name) for name in sorted(netron.module_names())}
-    found = static_html(panel.subject, file.data, state=panel.state, modules=modules)
+    found = static_html(Contents(panel.subject, file.data, panel.state, modules))
     return Page(found.html, found.policy)
 
 

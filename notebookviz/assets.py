@@ -12,8 +12,7 @@ from typing import Final
 import ipywidgets
 import traitlets
 
-from notebookviz.viewer.packer import widget_source
-from notebookviz.viewer.page import page_html
+from notebookviz.viewer.bundle import bundle
 
 # The panel's own ``_esm``: anywidget sends it with every panel, so it only unpacks what all share.  The page of an
 # awaited panel starts as soon as the panel is known, while the kernel still looks at the model.
@@ -77,5 +76,5 @@ def assets() -> Assets:
     """The kernel's shared widget; a new one after all widgets were closed."""
     with _lock:
         if not _made or _made[0].comm is None:
-            _made[:] = [Assets(packed=_packed())]
+            _made[:] = [Assets(packed=bundle())]
         return _made[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,7 +12,7 @@ from notebookviz.capture.arguments import check_model, normalise
 from notebookviz.capture.inputs import inferred
 from notebookviz.capture.tensors import resolve
 from notebookviz.capture.typed_input import typed
-from notebookviz.errors import ExportError, InputError
+from notebookviz.errors import ExportError, InputError, NotebookvizError
 from notebookviz.fingerprint import fingerprint
 from notebookviz.graph.encode import pack
 from notebookviz.graph.fold import fold
@@ -107,6 +108,19 @@ class Looking:
             "description": found.description,
         }
         return Answer(facts, (found.data,))
+
+    def smallest(self, limit: int) -> dict[str, tuple[Mapping[str, Any], bytes]]:
+        """The present values of the smallest tensors, as many as fit into so many bytes: facts and bytes by name."""
+        found: dict[str, tuple[Mapping[str, Any], bytes]] = {}
+        tensors = self._recording.initializers if self._recording is not None else ()
+        for tensor in sorted(tensors, key=lambda each: each.type.nbytes):
+            limit -= tensor.type.nbytes
+            if limit < 0:
+                break
+            with suppress(NotebookvizError):  # without values on the meta device
+                answer = self.tensor({"name": tensor.name})
+                found[tensor.name] = (answer.result, bytes(answer.buffers[0]))
+        return found
 
     def file(self, _: Mapping[str, Any]) -> Answer:
         """The exported graph, without weights."""

@@ -241,11 +241,24 @@ class Panel(anywidget.AnyWidget):
             self._set_status(notice=None)
         self._event("graph", {}, (view.graph,))
 
-    def save_html(self, path: str | os.PathLike[str]) -> None:
-        """Save the panel as one HTML file that needs no kernel and no network."""
+    def save_html(self, path: str | os.PathLike[str], *, weights: int = 0) -> None:
+        """Save the panel as one HTML file that needs no kernel and no network.
+
+        Args:
+            path: The file to write.
+            weights: Bytes of weights to include at most, the smallest tensors first: their values open in the file.
+
+        Raises:
+            InputError: The file can't be written, or ``weights`` is no number of bytes.
+
+        Example:
+            >>> panel.save_html("model.html", weights=1_000_000)  # doctest: +SKIP
+        """
         from notebookviz.files import write_atomically
 
-        write_atomically(path, self._parts.page(self, True).html.encode())  # noqa: FBT003 - named in Parts
+        if not isinstance(weights, int) or isinstance(weights, bool) or weights < 0:
+            raise InputError(f"weights is {weights!r}; it is a number of bytes.", hint="For example weights=1_000_000.")
+        write_atomically(path, self._parts.page(self, True, weights).html.encode())  # noqa: FBT003 - named in Parts
 
     def save_svg(self, path: str | os.PathLike[str]) -> None:
         """Save what is drawn as an SVG picture; the page that draws the panel makes it.
@@ -462,7 +475,7 @@ class Panel(anywidget.AnyWidget):
 
     def page(self) -> Page:
         """The document for a plain browser."""
-        return self._parts.page(self, False)  # noqa: FBT003 - named in Parts
+        return self._parts.page(self, False, 0)  # noqa: FBT003 - named in Parts
 
     def _on_message(self, _: object, content: object, __: object) -> None:
         reply = answer(self._methods, content)
@@ -494,7 +507,7 @@ class Panel(anywidget.AnyWidget):
 
     def _html_asked(self, _: Mapping[str, Any]) -> Answer:
         name = "".join(each if each.isalnum() or each in "-_." else "_" for each in self.title)[:80] or "model"
-        return Answer({"name": f"{name}.html"}, (self._parts.page(self, True).html.encode(),))  # noqa: FBT003
+        return Answer({"name": f"{name}.html"}, (self._parts.page(self, True, 0).html.encode(),))  # noqa: FBT003
 
     def _text_asked(self, params: Mapping[str, Any]) -> Answer:
         makers: dict[str, Callable[[], str]] = {

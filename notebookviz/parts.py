@@ -41,7 +41,7 @@ class Parts:
     Attributes:
         hold: The model, which the panel can let go of.
         methods: What a route can be asked, beside what the panel answers itself.
-        page: Builds the document for a plain browser, or for a file (``saved``).
+        page: Builds the document for a plain browser, or for a file (``saved``), with so many bytes of weights.
         view: The first look; None for a file.
         trace: Looks again, with another input size or none.
         mark: The model's present mark; None when it can't be told.
@@ -52,7 +52,7 @@ class Parts:
 
     hold: Hold[Any]
     methods: Mapping[str, Method]
-    page: Callable[[Any, bool], Page]
+    page: Callable[[Any, bool, int], Page]
     view: View | None = None
     trace: Callable[[Mapping[str, Any]], View] | None = None
     mark: Callable[[], object] = lambda: None

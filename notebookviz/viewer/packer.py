@@ -123,15 +123,9 @@ def _items(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def widget_source() -> str:
-    """The panel as one ES module, for the widget's ``_esm``."""
+def panel_source() -> str:
+    """The panel as one ES module, for a widget and for a page without a kernel."""
     return join_es_modules("widget")
-
-
-@lru_cache(maxsize=1)
-def static_source() -> str:
-    """The panel as one ES module, for a page without a kernel."""
-    return join_es_modules("static")
 
 
 def worker_source() -> str:

@@ -11,11 +11,11 @@ import gzip
 import html
 import json
 import re
-from importlib.resources import files
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from notebookviz.viewer.bundle import SMALLEST, bundle
 from notebookviz.viewer.netron import version
-from notebookviz.viewer.packer import static_source
 from notebookviz.viewer.page import page_html
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ Made with notebookviz (Apache-2.0).  Drawn by Netron {netron}, copyright (c) Lut
 -->
 <style>
 html, body {{ margin: 0; height: 100%; }}
+#notebookviz {{ height: 100vh; }}
 noscript {{ display: block; padding: 1em; font-family: sans-serif; }}
 </style>
 </head>
@@ -43,15 +44,14 @@ noscript {{ display: block; padding: 1em; font-family: sans-serif; }}
 <main id="notebookviz" aria-label="{title}"></main>
 <noscript>{fallback}</noscript>
 <script type="application/json" id="facts" nonce="{nonce}">{facts}</script>
-<script type="text/plain" id="style" nonce="{nonce}">{style}</script>
-<script type="text/plain" id="page" nonce="{nonce}">{page}</script>
-<script type="text/plain" id="data" nonce="{nonce}">{data}</script>
-<script type="text/plain" id="script" nonce="{nonce}">{script}</script>
+<script type="text/plain" id="packed" nonce="{nonce}">{packed}</script>
 <script type="module" nonce="{nonce}">
-const packed = Uint8Array.from(atob(document.getElementById('script').textContent), (each) => each.charCodeAt(0));
-const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'));
-const source = new Blob([await new Response(stream).text()], {{ type: 'text/javascript' }});
-await import(URL.createObjectURL(source));
+const text = (id) => document.getElementById(id).textContent;
+const bytes = Uint8Array.from(atob(text('packed')), (each) => each.charCodeAt(0));
+const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
+const {{ source, ...texts }} = await new Response(stream).json();
+const {{ default: panel }} = await import(URL.createObjectURL(new Blob([source], {{ type: 'text/javascript' }})));
+panel.open(document.getElementById('notebookviz'), JSON.parse(text('facts')), texts);
 </script>
 </body>
 </html>
@@ -75,61 +75,83 @@ class Document(NamedTuple):
     policy: str
 
 
-def static_html(  # noqa: PLR0913 - each is documented
-    subject: Mapping[str, Any],
-    data: bytes,
-    *,
-    state: Mapping[str, Any] | None = None,
-    token: str = "",
-    modules: Mapping[str, bytes] | None = None,
-    fallback: str = "",
-) -> Document:
-    """Build the document.
+@dataclass(frozen=True)
+class Contents:
+    """What a panel without a widget holds.
 
-    Args:
+    Attributes:
         subject: Facts for the header; ``{"kind": "structure"|"file", "name": …}``.
         data: The packed recording, or the file's bytes.
         state: What is opened and selected.
-        token: The served panel's token; ``""`` for a saved document.
         modules: Texts that Netron needs beside its basic ones, by name, for a saved file.
+        tensors: Values that are included, by the tensor's name: facts as the method ``tensor`` gives, and bytes.
+    """
+
+    subject: Mapping[str, Any]
+    data: bytes = b""
+    state: Mapping[str, Any] = field(default_factory=dict)
+    modules: Mapping[str, bytes] = field(default_factory=dict)
+    tensors: Mapping[str, tuple[Mapping[str, Any], bytes]] = field(default_factory=dict)
+
+    def facts(self, token: str = "", height: int = 0) -> dict[str, Any]:
+        """What ``static.js`` reads, as plain JSON data.
+
+        Args:
+            token: The served panel's token; ``""`` where there is no kernel.
+            height: Pixels; 0 fills its place.
+        """
+        return {
+            "subject": dict(self.subject),
+            "state": dict(self.state),
+            "token": token,
+            "height": height,
+            "data": base64.b64encode(self.data).decode(),
+            "modules": {name: _packed(text) for name, text in self.modules.items()},
+            "tensors": {
+                name: {"facts": dict(facts), "data": base64.b64encode(data).decode()}
+                for name, (facts, data) in self.tensors.items()
+            },
+        }
+
+
+def static_html(contents: Contents, *, token: str = "", fallback: str = "") -> Document:
+    """Build the document.
+
+    Args:
+        contents: What it holds.
+        token: The served panel's token; ``""`` for a saved document.
         fallback: HTML for browsers without scripts, made by us.
 
     Returns:
         The document and its policy.
 
     Example:
-        >>> static_html({"kind": "structure", "name": "Net"}, b"").html.startswith("<!DOCTYPE html>")
+        >>> static_html(Contents({"kind": "structure", "name": "Net"})).html.startswith("<!DOCTYPE html>")
         True
     """
-    page = page_html()
-    found = _NONCE.search(page)
+    found = _NONCE.search(page_html())
     nonce = found[1] if found is not None else ""
     policy = (
         f"default-src 'none'; script-src 'nonce-{nonce}' blob:; style-src 'unsafe-inline'; img-src data: blob:; "
         f"worker-src blob:; frame-src 'self'; connect-src {_reach(token)}; "
         "base-uri 'none'; form-action 'none'"
     )
-    facts = {
-        "subject": dict(subject),
-        "state": dict(state or {}),
-        "token": token,
-        "modules": {name: _packed(text) for name, text in (modules or {}).items()},
-    }
-    title = html.escape(f"{subject.get('name', 'model')} · notebookviz")
     text = _DOCUMENT.format(
         policy=policy,
-        title=title,
+        title=html.escape(f"{contents.subject.get('name', 'model')} · notebookviz"),
         netron=version(),
         licence=_LICENCE,
         fallback=fallback,
         nonce=nonce,
-        facts=json.dumps(facts).replace("<", "\\u003c"),
-        style=_packed(files("notebookviz.viewer").joinpath("panel.css").read_bytes()),
-        page=_packed(page.encode()),
-        data=base64.b64encode(data).decode(),
-        script=_packed(static_source().encode()),
+        facts=script_json(contents.facts(token)),
+        packed=base64.b64encode(bundle(SMALLEST)).decode(),
     )
     return Document(text, policy)
+
+
+def script_json(data: object) -> str:
+    """JSON that may stand inside a script element: nothing in it ends the element or begins a comment."""
+    return json.dumps(data).replace("<", "\\u003c")
 
 
 def _packed(data: bytes) -> str:

@@ -22,7 +22,7 @@ from notebookviz.graph.encode import pack
 from notebookviz.graph.records import Node, Recording
 from notebookviz.serving import server as serving
 from notebookviz.table import bytes_text
-from notebookviz.viewer.static import static_html
+from notebookviz.viewer.static import Contents, static_html
 
 pytestmark = pytest.mark.browser
 
@@ -264,7 +264,7 @@ def test_ten_thousand_rows_are_quick(tab, tmp_path, drawn):
         nodes.append(Node(parent, 0, "module", "Part", "Part", f"{outer}"))
         for inner in range(100):
             nodes.append(Node(len(nodes), parent, "module", "Identity", "Identity", f"{outer}.{inner}"))
-    document = static_html({"kind": "structure", "name": "Net"}, pack(Recording(tuple(nodes))))
+    document = static_html(Contents({"kind": "structure", "name": "Net"}, pack(Recording(tuple(nodes)))))
     (tmp_path / "big.html").write_text(document.html)
     tab.goto((tmp_path / "big.html").as_uri())
     drawn(tab)

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from notebookviz import pictures
-from notebookviz.errors import NotebookvizError
+from notebookviz.errors import InputError, NotebookvizError
 from notebookviz.pictures import Pictures
 
 
@@ -145,3 +145,30 @@ def test_the_pages_reason_is_told_and_the_last_picture_stands_in(monkeypatch):
     silent = Pictures(lambda kind, number: None)
     silent.take({"kind": "svg", "data": packed(b"<svg/>")})
     assert silent.fetch("svg") == b"<svg/>"
+
+
+@pytest.mark.browser
+def test_small_weights_open_in_a_saved_page_and_large_ones_say_why_not(tab, panel, model, tmp_path, drawn):
+    biases = sum(tensor.numel() * 4 for tensor in model.parameters() if tensor.dim() == 1)
+    panel.save_html(tmp_path / "plain.html")
+    panel.save_html(tmp_path / "a.html", weights=biases)
+    wanted = f"{model.first.bias[0].item():.4f}"[:5]
+    panel.close()
+    tab.goto((tmp_path / "a.html").as_uri())
+    drawn(tab)
+    expect(tab.locator(".status .text")).to_contain_text("of 7 tensors the values are in this page")
+    frame = tab.frame_locator("iframe.netron")
+    frame.locator("g.node-argument", has_text="bias").first.click()
+    item = frame.locator(".sidebar-item", has=frame.locator("input[value=value]"))
+    item.locator(".sidebar-item-value-expander").click()
+    expect(frame.locator("#sidebar")).to_contain_text(wanted)
+    frame.locator("g.node-argument", has_text="weight").first.click()
+    expect(frame.locator("#sidebar")).to_contain_text("Values are not saved in this page")
+    sizes = [(tmp_path / name).stat().st_size for name in ("plain.html", "a.html")]
+    assert 0 < sizes[1] - sizes[0] < 7 * 400
+
+
+@pytest.mark.parametrize("weights", [-1, 1.5, "1 MB", True])
+def test_weights_is_a_number_of_bytes(panel, tmp_path, weights):
+    with pytest.raises(InputError, match=r"^weights is .*; it is a number of bytes\. For example weights=1_000_000\."):
+        panel.save_html(tmp_path / "a.html", weights=weights)

@@ -18,7 +18,7 @@ import { Stage } from './stage.js';
 import { Status } from './status.js';
 import { Table } from './table.js';
 import { Toolbar } from './toolbar.js';
-import { cut, traced } from './sentences.js';
+import { cut, held, traced } from './sentences.js';
 import { Saving } from './saving.js';
 import { showReport } from './report.js';
 import { line } from './text.js';
@@ -38,6 +38,7 @@ const COPIED = 4000;
  * @property {number} height Pixels; 0 fills its place.
  * @property {{request: Function, state: string, close: () => void}} transport
  * @property {(state: object) => void} keep Remembers the state.
+ * @property {number} [values] How many tensors' values a saved page holds.
  */
 
 export class Panel {
@@ -347,7 +348,7 @@ export class Panel {
         } : null);
         this._status.say('plain', {
             tone: recording.nodes.some(({ marks }) => marks.includes('broadcast')) ? 'warning' : 'plain',
-            text: `${this._cut}${traced(recording)} ${this._live ? this._onnx.plain : 'Saved view: values are not in this page.'}`,
+            text: `${this._cut}${traced(recording)} ${this._live ? this._onnx.plain : held(this._source.values)}`,
             action: this._live && this._onnx.untouched ? 'Export' : undefined,
             press: () => {
                 this._setKind('onnx');

@@ -8,6 +8,11 @@ export function traced({ data }) {
     return [pass, ...(data.notes || [])].join(' ');
 }
 
+/** @param {number} values How many tensors' values a saved page holds. @returns {string} */
+export function held(values) {
+    return values ? `Saved view: of ${values.toLocaleString('en')} tensors the values are in this page.` : 'Saved view: values are not in this page.';
+}
+
 /** @param {number} boxes That are drawn. @param {number} total @returns {string} Empty when all are drawn. */
 export function cut(boxes, total) {
     const [drawn, all] = [boxes, total].map((each) => Number(each).toLocaleString('en'));

@@ -1,16 +1,17 @@
-/** The panel in a document of its own: saved in a file, or served to a plain browser. */
+/** The panel without a widget: in a file, in a saved notebook, or served to a plain browser. */
 
 import { Panel } from './panel.js';
 import { Router, Saved } from './transport.js';
 import { fromBase64, gunzip } from './bytes.js';
 
-const text = (id) => document.getElementById(id).textContent;
-
-async function start() {
-    const facts = JSON.parse(text('facts'));
-    const [page, style] = await Promise.all(['page', 'style'].map((id) => gunzip(fromBase64(text(id)))));
-    const data = fromBase64(text('data'));
-    const file = facts.subject.kind === 'file';
+/**
+ * @param {HTMLElement} holder
+ * @param {object} facts What Python wrote (`viewer/static.py`): `{subject, state, token, modules, tensors, data, height}`.
+ * @param {{page: string, style: string}} texts
+ * @returns {Panel}
+ */
+export function openStatic(holder, facts, { page, style }) {
+    const data = fromBase64(facts.data);
     let panel = null;
     const transport = facts.token ? new Router({
         addresses: [new URL('socket', location.href).href.replace(/^http/, 'ws')], token: facts.token, comm: null,
@@ -20,20 +21,27 @@ async function start() {
                 panel.route = state;
             }
         }
-    }) : new Saved({
-        file: file ? async () => ({ result: { name: facts.subject.name }, buffers: [data] }) : null,
-        module: async ({ name }) => {
-            const packed = facts.modules[String(name).replace(/\.js$/, '')];
-            return packed ? { result: {}, buffers: [new TextEncoder().encode(await gunzip(fromBase64(packed)))] } : null;
-        }
-    });
-    panel = new Panel(document.getElementById('notebookviz'), {
-        subject: facts.subject, data, state: facts.state, page, style, height: 0, transport,
+    }) : new Saved(held(facts, data));
+    panel = new Panel(holder, {
+        subject: facts.subject, data, state: facts.state, page, style, height: facts.height, transport, values: Object.keys(facts.tensors).length,
         keep: (state) => transport.state === 'socket' && transport.request('state', state).catch(() => null)
     });
     panel.route = transport.state;
     panel.draw(data);
+    return panel;
 }
 
-document.getElementById('notebookviz').style.cssText = 'height: 100vh; margin: 0;';
-start();
+/** What is answered without a kernel. */
+function held({ subject, modules, tensors }, data) {
+    return {
+        file: subject.kind === 'file' ? async () => ({ result: { name: subject.name }, buffers: [data] }) : null,
+        module: async ({ name }) => {
+            const packed = modules[String(name).replace(/\.js$/, '')];
+            return packed ? { result: {}, buffers: [new TextEncoder().encode(await gunzip(fromBase64(packed)))] } : null;
+        },
+        tensor: async ({ name }) => {
+            const found = Object.hasOwn(tensors, name) ? tensors[name] : null;
+            return found && { result: found.facts, buffers: [fromBase64(found.data)] };
+        }
+    };
+}

@@ -2,6 +2,7 @@
 
 import { EarlyPage } from './early.js';
 import { Panel } from './panel.js';
+import { openStatic } from './static.js';
 import { Router, Saved, Shut, addresses } from './transport.js';
 import { asBytes } from './bytes.js';
 
@@ -25,6 +26,9 @@ function count(model, step) {
 }
 
 export default {
+    /** Open a panel without a widget. */
+    open: openStatic,
+
     /** Start the page of a panel that will be displayed in a moment. */
     start({ page }) {
         return new EarlyPage(page);
