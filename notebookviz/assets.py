@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import threading
-from functools import lru_cache
-from importlib.resources import files
 from typing import Final
 
 import ipywidgets
@@ -58,18 +54,6 @@ class Assets(ipywidgets.Widget):  # type: ignore[misc]
 
 _lock = threading.Lock()
 _made: list[Assets] = []
-
-
-def style() -> str:
-    """The panel's style sheet."""
-    return files("notebookviz.viewer").joinpath("panel.css").read_text(encoding="utf-8")
-
-
-@lru_cache(maxsize=1)
-def _packed() -> bytes:
-    texts = {"page": page_html(), "source": widget_source(), "style": style()}
-    # Level 5 takes a fifth of the time of level 9, for 3% more bytes.
-    return gzip.compress(json.dumps(texts, ensure_ascii=False).encode(), 5, mtime=0)
 
 
 def assets() -> Assets:
