@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from notebookviz.capture import capture
 from tests.capture import published
 
 SAMPLE = (
@@ -57,6 +58,17 @@ def test_the_published_figure_that_is_rounded_by_hand():
     total += 7 * 7 * 192 * 1024 + 1024 * 1000
     assert [item.macs for item in published.check(["shufflenet_v2_x0_5"], say=lambda _: None)] == [total]
     assert round(total / 1e9, 2) == 0.04
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
+def test_a_model_that_is_really_quantised_costs_what_is_published_without_an_input_given():
+    import torchvision
+
+    with published.weightless():
+        model = torchvision.models.get_model("quantized_mobilenet_v2", quantize=True)
+    recording = capture(model)
+    assert (recording.failure, recording.tensors, recording.input_inferred) == (None, "real", True)
+    assert recording.root.macs / 1e9 == pytest.approx(0.301, rel=0.01)
 
 
 def test_every_model_has_an_entry():
