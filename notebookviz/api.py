@@ -81,7 +81,7 @@ def show(  # noqa: PLR0913 - the options are keywords, and each is documented
         raise InputError(f"depth is {depth!r}; it is a number of levels, at least 1.", hint="Leave it out.")
     displayed = cells.in_notebook() and not browser
     with collection.put_off():
-        panel = Panel({"kind": "structure", "name": type(model).__name__}, height=height, awaited=displayed)
+        panel = Panel(_subject(model), height=height, awaited=displayed)
         try:
             parts = _parts_of(model, inputs, kwargs, {"input_size": input_size, "dtypes": dtypes, "mode": mode}, depth)
         except BaseException:

@@ -6,6 +6,7 @@ import { MOST_WORDS, ODD, OTHER, ink, ramp, ramps, wordColour } from './palette.
 const SPAN = 100; // from this ratio of the largest to the smallest on, the scale is logarithmic
 const DEPTH = 1e4; // facts that are smaller than the largest by more than this share one colour; the user's own never do
 const MIXED = 'mixed';
+const WHOLE = new Intl.NumberFormat('en'); // toLocaleString takes ten times as long
 
 /**
  * @typedef {object} Given What `panel.overlay(name, {path: value})` made; numbers that JSON lacks are texts.
@@ -28,7 +29,7 @@ const MIXED = 'mixed';
 const AMOUNTS = {
     params: { name: 'parameters', unit: '', note: 'shared ones count once', get: (node) => node.params },
     macs: { name: 'MACs', unit: '', note: 'multiply-adds for this input, with all inside', get: (node) => node.macs },
-    memory: { name: 'output memory', unit: '', note: 'of what a node returns, not of what is inside', get: (node) => node.bytes, text: memory, full: (bytes) => `${bytes.toLocaleString('en')} bytes` }
+    memory: { name: 'output memory', unit: '', note: 'of what a node returns, not of what is inside', get: (node) => node.bytes, text: memory, full: (bytes) => `${WHOLE.format(bytes)} bytes` }
 };
 
 const SORTS = {
@@ -64,7 +65,7 @@ const combined = { max: 'a module shows the largest inside', min: 'a module show
 function amounts(recording, key, theme) {
     const { get, ...facts } = AMOUNTS[key];
     const values = recording.nodes.map((node) => get(node) || undefined);
-    return new Overlay({ text: count, full: (number) => number.toLocaleString('en'), depth: DEPTH, ...facts, key }, values, theme);
+    return new Overlay({ text: count, full: (number) => WHOLE.format(number), depth: DEPTH, ...facts, key }, values, theme);
 }
 
 /** The words of each node: of its parameters, or of what it returns. */
