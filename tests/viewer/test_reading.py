@@ -252,3 +252,15 @@ def test_no_line_of_a_captured_model_crosses_a_title(harness: Harness, name: str
     titles, crossed = harness.frame.evaluate(CROSSED)
     assert titles == len(openable(recording)) - 1
     assert crossed == []
+
+
+def test_a_long_type_is_whole_in_the_header(harness: Harness) -> None:
+    build = samples.Builder()
+    root = build.module(-1, "Net", "", (0,))
+    value = build.value(1, 8)
+    for block in range(32):
+        value = build.layer(root, "LlamaDecoderLayer", "F.linear", f"layers.{block}", value, (1, 8))
+    recording = fold(build.recording((), ()))
+    harness.show(recording)
+    text = harness.frame.locator(f"[data-id='{len(recording.nodes)}'] .node-item text").first
+    assert text.text_content() == "32 × LlamaDecoderLayer"

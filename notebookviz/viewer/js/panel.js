@@ -49,7 +49,7 @@ export class Panel {
         this._subject = source.subject;
         const { overlays = [], ...state } = source.state;
         this._overlays = overlays;
-        this._state = { view: null, options: null, split: 38, tab: 'graph', overlay: '', ...state, kind: 'structure' };
+        this._state = { view: null, options: null, split: 40, tab: 'graph', overlay: '', ...state, kind: 'structure' };
         this._live = source.transport.state !== 'saved';
         this._keeping = null;
         this._cut = '';

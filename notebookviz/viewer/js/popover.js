@@ -48,8 +48,9 @@ export function popover(holder, anchor, node) {
  * A menu below a button; the arrow keys go through it.
  * @param {HTMLElement} holder @param {HTMLElement} anchor @param {string} label
  * @param {{label: string, note?: string, press: () => void}[]} choices
+ * @param {string} [hint] A sentence below them.
  */
-export function openMenu(holder, anchor, label, choices) {
+export function openMenu(holder, anchor, label, choices, hint = '') {
     const items = choices.map((choice) => element('button', {
         type: 'button', role: 'menuitem', class: 'item', on: { click: () => {
             close();
@@ -65,6 +66,7 @@ export function openMenu(holder, anchor, label, choices) {
             items[(items.indexOf(root.activeElement) + step + items.length) % items.length].focus();
         }
     });
-    const close = popover(holder, anchor, menu);
+    const box = hint ? element('div', { class: 'popover' }, menu, element('p', { class: 'hint', text: hint })) : menu;
+    const close = popover(holder, anchor, box);
     items[0].focus();
 }

@@ -3,6 +3,8 @@
 import { button, element } from './dom.js';
 import { openMenu } from './popover.js';
 
+const KEYS = 'In the graph: Enter opens or closes what is selected, Shift+Enter shows only that, Backspace goes back; A lights all it depends on, D all that depends on it.';
+
 export class Stage {
 
     /**
@@ -19,7 +21,7 @@ export class Stage {
         this._place = { inside: 0, enterable: null, outer: 0 };
         this._back = button({ icon: 'back', label: 'Back', class: 'tool', press: () => handlers.enter(this._place.outer) });
         this._only = button({ icon: 'only', label: 'Show only this module', class: 'tool', press: () => handlers.enter(this._place.enterable) });
-        this._levels = button({ icon: 'levels', text: 'Open', label: 'Open and close by depth', class: 'tool', press: () => openMenu(this._bar, this._levels, 'Open and close by depth', handlers.levels()) });
+        this._levels = button({ icon: 'levels', text: 'Open', label: 'Open and close by depth', class: 'tool', press: () => openMenu(this._bar, this._levels, 'Open and close by depth', handlers.levels(), KEYS) });
         this._levels.setAttribute('aria-haspopup', 'menu');
         this._back.hidden = this._only.hidden = this._levels.hidden = true;
         this._expression = '';

@@ -9,6 +9,7 @@ const SVG = 'http://www.w3.org/2000/svg';
 const MOVING = 420;
 const STILL = 20;
 const WIDE = 10;
+const WORDY = 36;
 
 /** The frames of each drawn graph; which modules are open may have changed since. */
 const frames = new WeakMap();
@@ -233,6 +234,10 @@ function caption(item) {
         item.definition.padding = WIDE;
     }
     const named = item.context.options.names && node.row.kind === 'module'; // then the name stands in the header
+    if (!item.context.options.names) {
+        const { kind, type } = node.row;
+        item.blocks[0]._entries[0].content = line(kind === 'operator' ? type.split('.').pop() : type, WORDY);
+    }
     const words = [named ? line(node.row.type, 40) : node.label, ...node.notes].filter(Boolean);
     if (words.length > 0) {
         const list = item.list();
