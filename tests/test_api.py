@@ -1,5 +1,6 @@
 """The public functions, outside a notebook."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -154,6 +155,22 @@ def test_save_html_replaces_a_file_whole_or_not_at_all(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["a.html"]
     panel.save_html(target)
     assert target.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_no_garbage_is_collected_meanwhile_but_afterwards_again():
+    seen = []
+
+    class Watching(nn.Linear):
+        def forward(self, x):
+            seen.append(gc.isenabled())
+            return super().forward(x)
+
+    show(Watching(4, 2), torch.zeros(1, 4))
+    with pytest.raises(InputError):
+        show(Watching(4, 2), torch.zeros(1, 4, dtype=torch.int64))
+    assert seen[0] is False
+    assert set(seen) == {False}
+    assert gc.isenabled()
 
 
 def test_without_any_port_the_table_is_printed(monkeypatch, capsys):
