@@ -244,14 +244,15 @@ export function createDrawing(netron, grapher, host, post) {
             if (this.structure) {
                 this.structure.overlay = this._paint;
                 this._paint.apply();
-                this._describe();
+                this._refill();
             }
         }
 
         /** Fills the sidebar anew, if it describes the selected node. */
-        _describe() {
+        _refill() {
             if (this._describes && typeof this._posted === 'number') {
                 this.showNodeProperties(this.structure.node(this._posted), 'panel');
+                this._next = this._posted; // what the sidebar did to the selection is no choice
             }
         }
 

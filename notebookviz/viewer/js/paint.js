@@ -28,31 +28,35 @@ export class Paint {
     /** Paint what is drawn now. */
     apply() {
         this._document.getElementById('canvas').classList.toggle('nbv-overlaid', this._on);
-        for (const element of this._document.querySelectorAll('#origin [data-id]')) {
+        const found = [...this._document.querySelectorAll('#origin [data-id]')].map((element) => {
+            const mark = this._marks.get(Number(element.dataset.id)) ?? null;
+            const title = element.querySelector(':scope > .nbv-title');
+            // All is measured before anything is changed, or the browser would measure anew for each.
+            return { element, mark, title, width: mark && !title ? element.querySelector('.node-border')?.getBBox().width ?? 0 : 0 };
+        });
+        for (const { element, mark, title, width } of found) {
             element.querySelector('.nbv-value')?.remove();
-            const mark = this._marks.get(Number(element.dataset.id));
             element.classList.toggle('nbv-valued', Boolean(mark));
             element.classList.toggle('nbv-odd', Boolean(mark && mark[4]));
             if (mark) {
-                element.style.setProperty('--nbv-fill', mark[0]);
-                element.style.setProperty('--nbv-ink', mark[1]);
-                this._say(element, mark);
+                const [fill, ink, text, full] = mark;
+                element.style.setProperty('--nbv-fill', fill);
+                element.style.setProperty('--nbv-ink', ink);
+                (title ?? element).append(this._label(title ? 8 : width / 2 - 8, text, full));
             }
         }
     }
 
-    /** The value beside the node, so that it can be read without its colour. */
-    _say(element, [, , text, full]) {
-        const title = element.querySelector(':scope > .nbv-title');
+    /** The value above the node, beside the line that comes in, so that it can be read without its colour. */
+    _label(x, text, full) {
         const label = this._document.createElementNS(SVG, 'text');
         label.setAttribute('class', 'nbv-value');
+        label.setAttribute('x', x);
+        label.setAttribute('y', -4);
         label.textContent = text.length > 14 ? `${text.slice(0, 13)}…` : text;
         const hint = this._document.createElementNS(SVG, 'title');
         hint.textContent = `${this._name}: ${full}`;
         label.append(hint);
-        const width = title ? 0 : element.querySelector('.node-border')?.getBBox().width ?? 0;
-        label.setAttribute('x', title ? 8 : width / 2 - 8);
-        label.setAttribute('y', -4);
-        (title ?? element).append(label);
+        return label;
     }
 }
