@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 from notebookviz.capture import flow
 from notebookviz.capture.modes import unseen
@@ -91,7 +92,7 @@ class Known:
                 self._forget(written)
             return
         try:
-            with unseen():
+            with torch._C.DisableTorchFunction(), unset_fake_temporarily():  # noqa: SLF001 (no other mode is on here)
                 computed = func(*real[0], **real[1])
         except Exception:  # noqa: BLE001 (a device that is not there, for instance: then it is not known)
             self._forget(written)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -194,6 +196,19 @@ def test_models_that_broadcast_on_purpose_are_not_told_off(name):
     model, _, _ = models.build(name)
     recording = capture(model)
     assert not [note for note in recording.notes if "Broadcasting" in note]
+
+
+def test_a_line_of_a_notebook_is_named_by_its_cell():
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell.instance()
+    try:
+        shell.run_cell("class Bad(__import__('torch').nn.Linear):\n    def forward(self, x):\n        return x[7]")
+        failure = capture(shell.user_ns["Bad"](4, 2), (torch.zeros(1, 4),)).failure
+    finally:
+        InteractiveShell.clear_instance()
+    assert re.fullmatch(r"In \[\d+\]", failure.source.file)
+    assert (failure.source.line, failure.source.code) == (3, "return x[7]")
 
 
 def test_a_deep_model_is_open_at_what_failed():

@@ -600,12 +600,25 @@ def test_a_new_input_keeps_the_selection_everywhere_and_offers_the_export_again(
     assert row(served, "blocks").get_attribute("aria-selected") == "true"
 
 
-def test_a_failed_forward_pass_speaks_in_the_status_line(tab, tmp_path, drawn):
-    panel = api.show(nn.Sequential(nn.Linear(4, 8), nn.Sequential(nn.Linear(9, 2))), torch.zeros(1, 4), browser=False)
+def test_a_failed_forward_pass_is_told_in_lines_and_shown_in_the_middle(tab, drawn):
+    body = nn.Sequential(*(nn.Linear(4, 4) for _ in range(12)))
+    panel = api.show(nn.Sequential(body, nn.Sequential(nn.Linear(9, 2))), torch.zeros(1, 4), browser=False)
     tab.goto(panel.url)
     drawn(tab)
-    expect(status(tab)).to_have_text(re.compile(r"The forward pass failed in 1\.0"))
+    said = status(tab).locator(".line")
+    expect(said).to_have_text(
+        [
+            re.compile(r"The forward pass failed in 1\.0, at F\.linear: RuntimeError: .*1x4 and 9x2"),
+            "Shapes that met: input 1×4, weight 2×9, bias 2 ",
+            re.compile(r"Try: Linear 1\.0 takes 9 features and got 4: set in_features=4 there"),
+        ]
+    )
+    failed = frame(tab).locator("g.node.nbv-failed")
+    expect(failed).to_be_in_viewport(ratio=1)
+    expect(tab.locator(".row.selected")).to_be_in_viewport(ratio=1)
+    frame(tab).locator("#target").evaluate("target => target.scrollTo({ top: 0, behavior: 'instant' })")
     tab.get_by_role("button", name="Show", exact=True).click()
+    expect(failed).to_be_in_viewport(ratio=1)
     expect(tab.locator(".row.selected .text")).to_have_text("0")
     expect(tab.locator(".row.selected .mark")).to_have_text(re.compile("failed|✕"))
     expect(frame(tab).locator("g.node.select.nbv-failed .nbv-caption")).to_contain_text("0 · failed")

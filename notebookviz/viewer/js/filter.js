@@ -3,7 +3,7 @@
 const NUMBERS = { params: (node) => node.params, trainable: (node) => node.trainable, macs: (node) => node.macs, memory: (node) => node.bytes };
 const UNITS = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 };
 const COMPARE = { '>': (a, b) => a > b, '>=': (a, b) => a >= b, '<': (a, b) => a < b, '<=': (a, b) => a <= b, '=': (a, b) => a === b };
-const MARKS = ['failed', 'unfinished', 'unused', 'uncalled', 'assumed', 'in-place'];
+const MARKS = ['failed', 'unfinished', 'unused', 'uncalled', 'assumed', 'broadcast', 'in-place'];
 
 const FLAGS = {
     trainable: ({ node }) => node.params > 0 && node.trainable === node.params,
@@ -28,7 +28,7 @@ const WORDS = {
 export const EXAMPLES = [
     ['conv1', 'in a name, type or operator; with a dot in a path'], ['64×112×112', 'a shape, also 64x112x112'], ['type:Conv2d', 'also name: path: op: dtype: device:'],
     ['shape:64', 'a dimension of an output'], ['params>1M', 'also macs, memory, trainable; > >= < <= =; k M G T'], ['trainable', 'all parameters are trained'],
-    ['frozen', 'none is trained'], ['uncalled', 'also failed, unfinished, unused, assumed, in-place'], ['-type:ReLU', 'all but these'], ['"frozen"', 'the word itself']
+    ['frozen', 'none is trained'], ['uncalled', 'also failed, unfinished, unused, assumed, broadcast, in-place'], ['-type:ReLU', 'all but these'], ['"frozen"', 'the word itself']
 ];
 
 /**
