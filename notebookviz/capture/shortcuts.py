@@ -49,7 +49,25 @@ def _batch_norm(_: Any, given: FakeTensor, *more: Any) -> Any:  # noqa: ANN401
     if training or given.device.type != "cpu":
         return NotImplemented
     made = _like(given)
-    return made if made is NotImplemented else (made, *(_fake(given, (0,), (1,)) for _ in range(2)))
+    return made if made is NotImplemented else (made, *(_fake(given, (0,)) for _ in range(2)))
+
+
+def _layer_norm(_: Any, given: FakeTensor, sizes: Any, *more: Any) -> Any:  # noqa: ANN401
+    weight = more[0]
+    fits = list(given.shape[given.dim() - len(sizes) :]) == list(sizes)
+    fits = fits and (weight is None or list(weight.shape) == list(sizes))
+    if not (fits and given.is_contiguous() and given.dtype is torch.float32):
+        return NotImplemented
+    means = (*given.shape[: given.dim() - len(sizes)], *(1 for _ in sizes))
+    return _fake(given, given.shape), *(_fake(given, means) for _ in range(2))
+
+
+def _addmm(_: Any, bias: FakeTensor, left: Any, right: Any) -> Any:  # noqa: ANN401
+    fits = type(left) is type(right) is FakeTensor and left.dim() == right.dim() == 2  # noqa: PLR2004
+    fits = fits and left.shape[1] == right.shape[0] and bias.shape == right.shape[1:]
+    if not fits or len({(each.dtype, each.fake_device) for each in (bias, left, right)}) > 1:
+        return NotImplemented
+    return _fake(left, (left.shape[0], right.shape[1]))
 
 
 def _view(func: Any, given: FakeTensor, *more: Any) -> Any:  # noqa: ANN401
@@ -64,14 +82,19 @@ def _like(given: FakeTensor) -> Any:  # noqa: ANN401
     return _fake(given, given.shape, given.stride())
 
 
-def _fake(given: FakeTensor, shape: tuple[int, ...], stride: tuple[int, ...]) -> FakeTensor:
+def _fake(given: FakeTensor, shape: tuple[int, ...], stride: tuple[int, ...] | None = None) -> FakeTensor:
     with in_kernel_invocation_manager(given.fake_mode):
-        meta = torch.empty_strided(shape, stride, dtype=given.dtype, device="meta")
+        if stride is None:
+            meta = torch.empty(shape, dtype=given.dtype, device="meta")
+        else:
+            meta = torch.empty_strided(shape, stride, dtype=given.dtype, device="meta")
     return FakeTensor(given.fake_mode, meta, given.fake_device)
 
 
 _RULES: dict[Any, Callable[..., Any]] = {
     _aten.native_batch_norm.default: _batch_norm,
+    _aten.native_layer_norm.default: _layer_norm,
+    _aten.addmm.default: _addmm,
     **dict.fromkeys((_aten.relu_.default, _aten.silu_.default, _aten.hardswish_.default), _same),
     **dict.fromkeys((_aten.relu.default, _aten.silu.default, _aten.gelu.default, _aten.tanh.default), _alike),
     **dict.fromkeys(

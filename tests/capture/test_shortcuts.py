@@ -49,6 +49,39 @@ def test_batch_norm(given):
         assert not given.is_contiguous()
 
 
+@pytest.mark.parametrize("sizes", [[5], [4, 5]], ids=str)
+@pytest.mark.parametrize("weighted", [True, False])
+def test_layer_norm(sizes, weighted):
+    weight = torch.rand(sizes) if weighted else None
+    _, wanted, found = both(aten.native_layer_norm.default, IMAGES, sizes, weight, weight, 1e-5)
+    assert list(map(facts, found)) == list(map(facts, wanted))
+    assert [each.dtype for each in found] == [each.dtype for each in wanted]
+
+
+@pytest.mark.parametrize("left", [torch.rand(4, 3), torch.rand(3, 4).t(), torch.rand(0, 3)], ids=name)
+def test_addmm(left):
+    _, (wanted,), (found,) = both(aten.addmm.default, torch.rand(5), left, torch.rand(5, 3).t())
+    assert (facts(found), found.dtype) == (facts(wanted), wanted.dtype)
+
+
+@pytest.mark.parametrize(
+    ("func", "args"),
+    [
+        (aten.addmm.default, (torch.rand(5), torch.rand(4, 3), torch.rand(2, 5))),
+        (aten.addmm.default, (torch.rand(4), torch.rand(4, 3), torch.rand(3, 5))),
+        (aten.addmm.default, (torch.rand(5), torch.rand(4, 3), torch.rand(3, 5).double())),
+        (aten.native_layer_norm.default, (IMAGES, [4], None, None, 1e-5)),
+        (aten.native_layer_norm.default, (IMAGES, [5], torch.rand(4), None, 1e-5)),
+        (aten.native_layer_norm.default, (IMAGES.bfloat16(), [5], None, None, 1e-5)),
+    ],
+    ids=lambda item: item.__name__ if hasattr(item, "__name__") else "",
+)
+def test_what_does_not_fit_is_left_to_the_operator(func, args):
+    with FakeTensorMode() as mode:
+        fakes = tuple(mode.from_tensor(item) if isinstance(item, torch.Tensor) else item for item in args)
+        assert shortcuts.answer(func, fakes, {}) is NotImplemented
+
+
 @pytest.mark.parametrize("given", [*GIVEN, WHOLE], ids=name)
 @pytest.mark.parametrize("op", ["relu", "silu", "gelu", "tanh", "relu_", "silu_", "hardswish_"])
 def test_one_tensor_of_the_same_type(op, given):
