@@ -247,10 +247,10 @@ def test_real_values_of_buffers_steer_the_pass():
     assert recording.notes == ()
 
 
-def test_what_depends_on_data_is_assumed_and_marked():
+def test_a_size_that_depends_on_the_given_input_alone_is_not_assumed():
     recording, found = operators(lambda _, x: x[x > 0] * 2)
-    assert [(node.type, "assumed" in node.marks) for node in found] == [(">", False), ("[…]", True), ("*", False)]
-    assert recording.notes == ("1 size depends on data and was assumed; marked in the graph.",)
+    assert [(node.type, node.marks) for node in found] == [(">", set()), ("[…]", set()), ("*", set())]
+    assert recording.notes == ()
 
 
 def test_a_torchscript_child_shows_its_operators():
