@@ -136,3 +136,7 @@ def test_a_selection_reaches_python_at_once_and_is_copied(tab, panel, model, mou
     code.get_by_role("button", name="Copy").click()
     expect(code.get_by_role("button", name="Copied")).to_be_visible()
     assert tab.evaluate("navigator.clipboard.readText()") == "model.blocks[2][0].up"
+    tab.deaf = True  # a kernel that is busy
+    choose(tab, "MACs")
+    expect(painted(tab, "first")).to_have_text("96")
+    expect(frame(tab).locator(".nbv-value", has_text="96")).to_have_count(1)
