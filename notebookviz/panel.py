@@ -227,7 +227,8 @@ class Panel(anywidget.AnyWidget):
         """Look at the model again, after it has changed.
 
         Args:
-            **options: ``input_size=`` to look with another input, or ``input=`` with it as text: ``"1×3×96×96 float32"``.
+            **options: ``input_size=`` to look with another input, or ``input=`` with it as text:
+                ``"1×3×96×96 float32"``.
         """
         if self._parts.trace is None:
             raise InputError("A file is not traced.", hint="Open it again with %netron.")

@@ -305,8 +305,12 @@ export class Panel {
     /** @param {boolean} [soon] Whether Python may ask for it in the next moment. */
     _keep(soon = false) {
         clearTimeout(this._keeping);
-        const outline = this._navigator?.outline;
-        this._keeping = setTimeout(() => this._source.keep({ ...this._state, ...(outline && { opened: [...outline.opened], selected: outline.selected, inside: outline.inside }) }), soon ? 0 : 250);
+        this._soon ||= soon;
+        this._keeping = setTimeout(() => {
+            const outline = this._navigator?.outline;
+            this._soon = false;
+            this._source.keep({ ...this._state, ...(outline && { opened: [...outline.opened], selected: outline.selected, inside: outline.inside }) });
+        }, this._soon ? 0 : 250);
     }
 
     // What is shown.
