@@ -7,7 +7,8 @@ const TITLE_GAP = 2;
 const PORT = 6;
 const LOPSIDED = 260;
 const LEAST_STOPS = 3;
-const STRAIGHT = 4;
+const GAP = 9;
+const APART = 10;
 
 /**
  * @param {{layout: Function}} dagre
@@ -39,95 +40,85 @@ function flow(dagre, problem, { nodesep, ranksep, ranker }) {
         const [width, height] = problem.boxes[index] || [PORT, 1];
         nodes.push({ v: name(index), width, height, parent: null });
     }
-    const edges = [];
-    const join = (v, w, width, height, minlen, weight) => {
-        const edge = { v: name(v), w: name(w), width, height, minlen, weight, labeloffset: 10, labelpos: 'r' };
-        edges.push(edge);
-        return edge;
-    };
-    const rails = railsOf(problem, last);
-    rails.stops.forEach((index) => nodes.push({ v: name(index), width: PORT, height: 1, parent: null }));
-    const pieces = new Map(rails.pieces.map(([from, to, link]) => {
-        const [, , width, height] = problem.links[link] || [0, 0, 0, 0];
-        return [to, join(from, to, width, height, 1, STRAIGHT)];
+    const rails = railsOf(problem);
+    const railed = new Set(rails.flat());
+    const edges = problem.links.map(([v, w, width, height, minlen, weight]) => ({
+        v: name(v), w: name(w), width, height, minlen, weight, labeloffset: 10, labelpos: 'r'
     }));
-    const links = problem.links.map(([v, w, width, height, minlen, weight], index) => {
-        const line = rails.lines.get(index);
-        return line ? [...line.map((stop) => pieces.get(stop)), join(line[line.length - 1], w, 0, 0, 1, weight)] : [join(v, w, width, height, minlen, weight)];
-    });
-    hold(problem, nodes, edges, first, last);
-    dagre.layout(nodes, edges, { nodesep, ranksep, rankdir: 'TB', ...(ranker && nodes.length > 3000 ? { ranker } : {}) }, {});
-    straighten(rails, pieces, nodes, first);
-    const places = new Map(nodes.map(({ v, x, y }) => [v, [x, y]]));
+    const own = edges.filter((_, index) => !railed.has(index));
+    hold(problem, nodes, own, first, last);
+    dagre.layout(nodes, own, { nodesep, ranksep, rankdir: 'TB', ...(ranker && nodes.length > 3000 ? { ranker } : {}) }, {});
+    const along = runRails(problem, rails, nodes, own);
     const ports = new Map(nodes.slice(first, last).map((node, index) => [first + index, [node.x, node.y]]));
     return {
         boxes: nodes.slice(0, first).map((node) => [node.x, node.y]),
         ports,
-        links: links.map((line, index) => {
-            const [, , width] = problem.links[index];
-            const named = line.find((edge) => edge.width > 0);
-            return {
-                points: line.flatMap((edge, at) => [...(at ? [places.get(edge.v)] : []), ...edge.points.slice(1, -1).map(({ x, y }) => [x, y])]),
-                label: width > 0 && named ? [named.x, named.y] : null
-            };
-        })
+        links: edges.map((edge, index) => ({
+            points: along.get(index) || edge.points.slice(1, -1).map(({ x, y }) => [x, y]),
+            label: 'x' in edge && edge.width > 0 ? [edge.x, edge.y] : null
+        }))
     };
 }
 
 /**
- * What goes from one place to many that follow each other (a mask to all blocks) runs along one rail with a stop above each,
- * not along a line of its own for each.
- * @returns {{stops: number[], pieces: [number, number, number][], lines: Map<number, number[]>}} Nodes to add; from where to where
- *     with the link whose label it bears; the stops of each link.
+ * What goes from one place to many that follow each other (a mask to all blocks) runs along one rail beside them, not along
+ * a line of its own for each.
+ * @returns {number[][]} The links of each rail; those to what comes first, or is not reached in another way, are not among them.
  */
-function railsOf(problem, next) {
-    const ranks = ranksOf(problem);
+function railsOf(problem) {
     const groups = new Map();
     problem.links.forEach(([, , , , , , bundle], index) => groups.set(bundle, [...(groups.get(bundle) || []), index]));
-    const found = { stops: [], pieces: [], lines: new Map() };
+    const ranks = ranksOf(problem);
+    const rank = (index) => ranks.get(problem.links[index][1]);
+    const found = [];
     for (const group of groups.values()) {
-        const steps = [...new Set(group.map((index) => ranks.get(problem.links[index][1])))].sort((a, b) => a - b);
-        if (steps.length < LEAST_STOPS) {
-            continue;
+        if (new Set(group.map(rank)).size >= LEAST_STOPS) {
+            const nearest = Math.min(...group.map(rank));
+            found.push(group.filter((index) => rank(index) > nearest && problem.links[index][2] === 0));
         }
-        const label = group.find((index) => problem.links[index][2] > 0);
-        let from = problem.links[group[0]][0];
-        const line = [];
-        steps.slice(1).forEach((step, at) => {
-            const stop = next + found.stops.length;
-            found.stops.push(stop);
-            found.pieces.push([from, stop, at === 0 ? label : -1]);
-            line.push(stop);
-            group.filter((index) => ranks.get(problem.links[index][1]) === step).forEach((index) => found.lines.set(index, [...line]));
-            from = stop;
-        });
     }
-    return found;
+    const railed = new Set(found.flat());
+    const next = new Map();
+    problem.links.forEach(([from, to], index) => {
+        if (!railed.has(index)) {
+            next.set(from, [...(next.get(from) || []), to]);
+        }
+    });
+    return found.map((group) => {
+        const reached = new Set();
+        const waiting = group.length ? [problem.links[group[0]][0]] : [];
+        while (waiting.length > 0) {
+            for (const to of next.get(waiting.pop()) || []) {
+                if (!reached.has(to)) {
+                    reached.add(to);
+                    waiting.push(to);
+                }
+            }
+        }
+        return group.filter((index) => reached.has(problem.links[index][1]));
+    });
 }
 
-/** Puts the stops of a rail one below the other, at the first of their places where no box is in the way. */
-function straighten(rails, pieces, nodes, boxes) {
-    const longest = new Map();
-    for (const line of rails.lines.values()) {
-        if (line.length > (longest.get(line[0]) || []).length) {
-            longest.set(line[0], line);
-        }
+/** The points of each link on a rail: down to the left of all that it passes, then across, above its target. */
+function runRails(problem, rails, nodes, edges) {
+    const points = new Map();
+    let left = 0;
+    for (const [number, group] of rails.filter((each) => each.length > 0).entries()) {
+        const source = nodes[problem.links[group[0]][0]];
+        const start = source.y + source.height / 2 + GAP;
+        const ends = group.map((index) => nodes[problem.links[index][1]]);
+        const bottom = Math.max(...ends.map(({ y }) => y));
+        const passed = nodes.filter(({ y, height }) => y + height / 2 > start && y - height / 2 < bottom).map(({ x, width }) => x - width / 2);
+        const lines = edges.flatMap((edge) => edge.points.filter(({ y }) => y > start && y < bottom).map(({ x }) => x));
+        const x = span([...passed, ...lines, source.x])[0] - PAD - left;
+        left += APART;
+        group.forEach((index, at) => {
+            const { x: middle, y, width, height } = ends[at];
+            const above = y - height / 2 - GAP - (number % 3) * 3;
+            points.set(index, [[source.x, start], [x, start], [x, above], [Math.max(middle - width / 2 + PORT, middle - (number + 1) * PAD), above]]);
+        });
     }
-    for (const line of longest.values()) {
-        const stops = line.map((stop) => nodes[stop]);
-        const [top, bottom] = [stops[0].y, stops[stops.length - 1].y];
-        const free = (x) => nodes.slice(0, boxes).every((box) => box.y + box.height / 2 < top || box.y - box.height / 2 > bottom || Math.abs(box.x - x) > box.width / 2 + PORT);
-        const xs = stops.map(({ x }) => x).sort((a, b) => a - b);
-        const x = [xs[0], xs[xs.length - 1]].find(free);
-        if (x !== undefined) {
-            stops.forEach((stop) => {
-                stop.x = x;
-            });
-            line.slice(1).forEach((stop) => pieces.get(stop).points.forEach((point) => {
-                point.x = x;
-            }));
-        }
-    }
+    return points;
 }
 
 /** How many links lie at most between a place and what comes first. */
