@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo lab test check lint bench docs clean
+.PHONY: help demo lab test check lint bench coverage docs clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,6 +32,11 @@ lint: $(VENV)/.test
 bench: $(VENV)/.test $(VENV)/.browser ## Compare show() with the road it replaces; JSON in artifacts/
 	$(BIN)/python benchmarks/run.py $(ARGS)
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/capture.py
+
+coverage: $(VENV)/.test ## Look at 400 models of torchvision, timm, transformers, diffusers; writes docs/coverage.md
+	$(PIP) 'diffusers>=0.30'
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.coverage $(ARGS)
 
 docs: $(VENV)/.docs ## Build docs/ into artifacts/docs; a warning is an error
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs artifacts/docs

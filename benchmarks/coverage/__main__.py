@@ -1,7 +1,7 @@
 """``make coverage``: every model of a long list looked at without an input, each in a child process of its own.
 
 ``python -m benchmarks.coverage [--group timm] [--name resnet] [--jobs 2] [--every 1]`` writes one JSON line for each
-model to ``artifacts/coverage.jsonl`` and the table to ``docs/coverage.md`` (``--table`` makes it anew from the lines).
+model to ``artifacts/coverage.jsonl``, in place of an earlier one, and the table of all lines to ``docs/coverage.md``.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ def main() -> int:
     parser.add_argument("--memory", type=float, default=8.0, help="memory limit for one model, GB")
     parser.add_argument("--quick", action="store_true", help="without the real runs: nothing is confirmed")
     parser.add_argument("--lines", type=Path, default=ROOT / "artifacts" / "coverage.jsonl")
-    parser.add_argument("--table", type=Path, help="only make this table from the lines that are there")
+    parser.add_argument("--table", type=Path, default=ROOT / "docs" / "coverage.md")
+    parser.add_argument("--only-table", action="store_true", help="measure nothing, make the table anew from the lines")
     options = parser.parse_args()
     options.lines.parent.mkdir(exist_ok=True)
-    if options.table is None:
+    if not options.only_table:
         chosen = [case for case in cases.of_group(*options.group) if re.search(options.name, case.name)]
         limits = pool.Limits(options.seconds, options.memory, real=not options.quick)
         for line in pool.run(chosen[:: options.every], options.jobs, limits):
             print(report.one_line(line), flush=True)
             report.keep(options.lines, line)
-    else:
-        options.table.write_text(report.table(report.read(options.lines)))
+    options.table.write_text(report.table(report.read(options.lines)))
     print(report.totals(report.read(options.lines)))
     return 0
 

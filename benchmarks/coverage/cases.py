@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+
+from benchmarks.coverage.check import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +34,12 @@ class Case:
 
     group: str
     name: str
-    build: Callable[[], nn.Module]
+    build: Callable[[], nn.Module | Subject]
+
+    def subject(self) -> Subject:
+        """What is looked at, in eval mode unless it was made on purpose in another."""
+        built = self.build()
+        return built if isinstance(built, Subject) else Subject(built.eval())
 
 
 def all_cases() -> Iterator[Case]:
@@ -42,6 +48,7 @@ def all_cases() -> Iterator[Case]:
     yield from timm_cases()
     yield from transformers_cases()
     yield from diffusers_cases()
+    yield from awkward_cases()
 
 
 def torchvision_cases() -> Iterator[Case]:
@@ -179,11 +186,18 @@ def _sd3() -> nn.Module:
     return SD3Transformer2DModel(num_layers=2, num_attention_heads=2, caption_projection_dim=128)
 
 
+def awkward_cases() -> Iterator[Case]:
+    """The hand-written models of every awkward kind; these have an input of their own."""
+    from tests.capture.awkward import KINDS
+
+    def build(name: str) -> Subject:
+        case = KINDS[name]()
+        return Subject(case.model, (case.args, case.kwargs), case.real, case.compare)
+
+    for name in KINDS:
+        yield Case("awkward", name, lambda name=name: build(name))
+
+
 def of_group(*groups: str) -> Iterator[Case]:
     """The cases of these groups, of all where none is named."""
     return (case for case in all_cases() if not groups or case.group in groups)
-
-
-def sample(cases: Iterator[Case], every: int) -> Iterator[Case]:
-    """Every so many-th of the cases."""
-    return itertools.islice(cases, 0, None, every)

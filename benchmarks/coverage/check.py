@@ -13,13 +13,14 @@ from notebookviz.capture import capture, inputs
 from tests.capture import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from torch import nn
 
     from notebookviz.graph.records import Recording
 
 Shape = tuple[int, ...]
+Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 @dataclass
@@ -46,11 +47,37 @@ class Result:
     problem: str = ""
 
 
-def check(model: nn.Module, call: tuple[tuple[Any, ...], dict[str, Any]] | None = None, *, real: bool = True) -> Result:
-    """Look at a model, without any input where none is given, and compare with a real run where one is wanted."""
-    model.eval()
+@dataclass
+class Subject:
+    """What is looked at.
+
+    Attributes:
+        model: The model.
+        call: The input it is given where it is not shown without one.
+        runs: What is run for real in its place, where hooks don't reach the model itself.
+        compare: Whether plain hooks can tell what happens.
+    """
+
+    model: nn.Module
+    call: Call | None = None
+    runs: nn.Module | None = None
+    compare: bool = True
+
+
+def check(subject: Subject, *, real: bool = True) -> Result:
+    """Look at a model without any input, where that fails with its own, and compare with a real run."""
+    result = look(subject, None, real=real)
+    if result.outcome == "confirmed" or subject.call is None:
+        return result
+    given = look(subject, subject.call, real=real)
+    given.input = f"given: {given.input}"
+    return given
+
+
+def look(subject: Subject, call: Call | None, *, real: bool) -> Result:
+    """Look at a model, and compare with a real run where one is wanted."""
     began = perf_counter()
-    recording = capture(model) if call is None else capture(model, *call)
+    recording = capture(subject.model) if call is None else capture(subject.model, *call)
     result = Result("no shapes", recording.input_text, recording.tensors, round(perf_counter() - began, 2))
     if recording.failure is not None:
         at = recording.nodes[recording.failure.node]
@@ -60,17 +87,20 @@ def check(model: nn.Module, call: tuple[tuple[Any, ...], dict[str, Any]] | None 
         result.problem = " ".join(recording.notes)
         return result
     result.outcome = "unconfirmed"
-    if not real:
+    if not subject.compare:
+        result.problem = "plain hooks can't tell what it calls"
+    if not real or not subject.compare:
         return result
     if call is None:
-        call = inputs.inferred(model, recording.input_text) or ((), {})
-    without_caches(model)
+        call = filled(inputs.inferred(subject.model, recording.input_text) or ((), {}))
+    without_caches(subject.model)
     try:
-        expected = plain.module_calls(model, *filled(call))
+        expected = plain.module_calls(subject.runs or subject.model, *call)
     except Exception as error:  # noqa: BLE001 (whatever a model raises)
         result.problem = f"the real run raised {type(error).__name__}: {error}"
         return result
-    result.calls, result.assumed, result.problem = compare(recording, expected)
+    registered = {unwrapped(path) for path, _ in (subject.runs or subject.model).named_modules()}
+    result.calls, result.assumed, result.problem = compare(recording, expected, registered)
     if not result.problem:
         result.outcome = "confirmed"
     return result
@@ -84,7 +114,7 @@ def without_caches(model: nn.Module) -> None:
                 part.use_cache = False
 
 
-def filled(call: tuple[tuple[Any, ...], dict[str, Any]]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def filled(call: Call) -> Call:
     """The same call with random numbers in its floating tensors."""
     torch.manual_seed(0)
 
@@ -98,13 +128,19 @@ def filled(call: tuple[tuple[Any, ...], dict[str, Any]]) -> tuple[tuple[Any, ...
     return fill(call[0]), fill(call[1])
 
 
-def compare(recording: Recording, expected: Sequence[tuple[str, tuple[Shape, ...]]]) -> tuple[int, int, str]:
-    """Module calls that agree, sizes that were only assumed, and the first disagreement in words."""
+def compare(
+    recording: Recording, expected: Sequence[tuple[str, tuple[Shape, ...]]], registered: Collection[str]
+) -> tuple[int, int, str]:
+    """Calls of registered modules that agree, sizes that were only assumed, and the first disagreement in words.
+
+    A module that forward makes itself is recorded too, but hooks that were set before don't see it.
+    """
     guessed = depending_on_assumed(recording)
-    found = [node for node in recording.nodes if node.kind == "module" and "uncalled" not in node.marks]
+    called = (node for node in recording.nodes if node.kind == "module" and "uncalled" not in node.marks)
+    found = [node for node in called if node.path in registered]
     assumed = 0
     for at, (node, (path, wanted)) in enumerate(zip(found, expected, strict=False)):
-        if node.path != path:
+        if node.path != unwrapped(path):
             return at, assumed, f"call {at} is of {node.path or 'the model'}, in the real run of {path or 'the model'}"
         kinds = [(recording.values[value].type.shape, value in guessed) for value in node.outputs]
         got = {shape for shape, _ in kinds}
@@ -117,6 +153,11 @@ def compare(recording: Recording, expected: Sequence[tuple[str, tuple[Shape, ...
     if len(found) != len(expected):
         return 0, assumed, f"{len(expected):,} module calls in the real run, {len(found):,} recorded"
     return len(found), assumed, ""
+
+
+def unwrapped(path: str) -> str:
+    """A path without the wrapper of ``torch.compile``."""
+    return ".".join(part for part in path.split(".") if part != "_orig_mod")
 
 
 def assumed_sizes(kinds: Sequence[tuple[Shape, bool]], wanted: Sequence[Shape]) -> int | None:

@@ -91,7 +91,7 @@ def start(case: Case, limits: Limits) -> Child:
 def work(case: Case, *, real: bool) -> dict[str, Any]:
     """Build and check one model; any exception is a result."""
     try:
-        result = check(case.build(), real=real)
+        result = check(case.subject(), real=real)
     except Excluded as reason:
         result = Result("excluded", problem=str(reason))
     except BaseException as error:  # noqa: BLE001 (a result too)

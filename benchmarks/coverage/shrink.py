@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+PICTURE_TOKENS = ("image_token_id", "image_token_index")
 MOST_LAYERS = 2
 VOCABULARY = 1024
 LAYERS = re.compile(r"(^|_)layers?$|^depth$")
@@ -32,7 +33,10 @@ def shrink(config: Any) -> Any:  # noqa: ANN401 (any configuration)
             part.depths = [min(item, 1) for item in settings["depths"]]
             continue
         counts = {value for name, value in settings.items() if LAYERS.search(name) and _many(value, MOST_LAYERS)}
-        for name, value in list(settings.items()):
+        for name in PICTURE_TOKENS:
+            if settings.get(name, 0) is None:  # left to the tokenizer, which is not there
+                setattr(part, name, VOCABULARY)
+        for name, value in list(vars(part).items()):
             small = _smaller(name, value, counts, tokens)
             if small is not value:
                 setattr(part, name, small)

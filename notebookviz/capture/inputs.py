@@ -97,6 +97,10 @@ class Ladder:
         if not self._kit.settings.configured:
             return
         names = {item.name: item.hint for item in taken}
+        if "input_ids" in names and "pixel_values" in names:
+            picture = named_inputs.options("pixel_values", self._kit)[0]
+            for ids in named_inputs.pictured_text(self._kit):
+                yield (), {"input_ids": ids, "pixel_values": picture}
         main = getattr(self._model, "main_input_name", None)
         wanted = [main] if isinstance(main, str) and main in names else []
         wanted += [item.name for item in taken if item.required and item.name not in wanted]

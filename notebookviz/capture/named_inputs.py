@@ -114,6 +114,23 @@ def _pictures(kit: Kit, name: str) -> Sequence[Any]:
     return [several, one] if frames or "video" in name else [one, several]
 
 
+def pictured_text(kit: Kit) -> list[torch.Tensor]:
+    """Token numbers of a text that begins with a picture: its place is held by so many tokens of one number."""
+    token = kit.settings.number("image_token_id", "image_token_index")
+    if token is None:
+        return []
+    height, width = picture_size(kit)
+    patch = kit.settings.number("patch_size", near="vision") or height
+    stated = kit.settings.number("mm_tokens_per_image", "num_image_tokens", "image_seq_length", "num_query_tokens")
+    counts = dict.fromkeys(count for count in (stated, (height // patch) * (width // patch)) if count)
+    made = []
+    for count in counts:
+        ids = kit.whole(1, count + WORDS)
+        ids[0, :count] = token
+        made.append(ids)
+    return made
+
+
 def _stem(kit: Kit) -> int:
     """Over how many dimensions the first layer convolves."""
     layer = layer_inputs.first_layer(kit.model)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
 
-from notebookviz.capture import capture, inputs
+from notebookviz.capture import capture, flow, inputs
+from notebookviz.capture.typed_input import typed
+from notebookviz.errors import InputError
 from tests.capture import models
 
 CASES = [
@@ -16,7 +20,7 @@ CASES = [
     (lambda: nn.Sequential(nn.Conv2d(1, 8, 3), nn.Flatten(), nn.Linear(8 * 26 * 26, 10)), "1×1×28×28 float32"),
     (lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8 * 30 * 30, 10)), "1×3×32×32 float32"),
     (lambda: nn.Conv1d(2, 4, 3), "1×2×1024 float32"),
-    (lambda: nn.Conv3d(2, 4, 3), "1×2×16×112×112 float32"),
+    (lambda: nn.Conv3d(2, 4, 3), "1×2×32×32×32 float32"),
     (lambda: nn.Sequential(nn.Embedding(9, 4), nn.LSTM(4, 4, batch_first=True)), "1×16 int64"),
     (lambda: nn.GRU(8, 4), "1×16×8 float32"),
     (lambda: nn.GRUCell(8, 4), "1×8 float32"),
@@ -50,11 +54,11 @@ def test_transformers_need_no_input_and_keep_their_configuration(name):
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("inception_v3", "1×3×299×299 float32"),
+        ("inception_v3", "1×3×224×224 float32"),
         ("r3d_18", "1×3×16×224×224 float32"),
-        ("raft_small", "1×3×512×512 float32, 1×3×512×512 float32"),
-        ("lraspp_mobilenet_v3_large", "1×3×520×520 float32"),
-        ("ssdlite320_mobilenet_v3_large", "3×800×800 float32"),
+        ("raft_small", "1×3×224×224 float32, 1×3×224×224 float32"),
+        ("lraspp_mobilenet_v3_large", "1×3×224×224 float32"),
+        ("ssdlite320_mobilenet_v3_large", "3×320×320 float32"),
     ],
 )
 def test_each_kind_of_torchvision_model(name, text):
@@ -69,7 +73,7 @@ def test_each_kind_of_torchvision_model(name, text):
 
 
 def test_the_ladder_is_short_and_differs():
-    texts = [text for _, _, text in inputs.infer(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(8, 8)))]
+    texts = [text for _, _, text in inputs.Ladder(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(8, 8)))]
     assert len(texts) == len(set(texts)) <= inputs.LADDER
 
 
@@ -125,3 +129,125 @@ def test_input_size(model, size, dtypes, text):
     recording = capture(model, input_size=size, dtypes=dtypes)
     assert recording.failure is None
     assert recording.input_text == text
+
+
+class ByName(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.image_encoder, self.text_embedding = nn.Conv2d(3, 4, 3), nn.Embedding(9, 4)
+        self.numbers = nn.Linear(7, 4)
+
+    def forward(self, text, image, numbers, scale: float):
+        found = self.image_encoder(image).mean((2, 3)) + self.text_embedding(text).mean(1)
+        return found * scale + self.numbers(numbers)
+
+
+class Late(nn.Module):
+    """Registered in another order than called, and a size that is none of the usual ones."""
+
+    def __init__(self):
+        super().__init__()
+        self.head, self.conv = nn.Linear(10, 2), nn.Conv2d(1, 4, 5)
+        self.flat = nn.Linear(4 * 39 * 39, 10)
+
+    def forward(self, x):
+        return self.head(self.flat(self.conv(x).flatten(1)))
+
+
+class Optional(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(10, 2), nn.Linear(3, 2)
+
+    def forward(self, x, mask=None, other=None):
+        first = self.a(x) if mask is None else mask
+        return first + self.b(
+            other,
+        )
+
+
+class Configured(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.config = {"model": {"block_size": 24}}
+        self.embed = nn.Embedding(50, 8)
+
+    def forward(self, idx, targets=None):
+        return self.embed(idx)
+
+
+class Latent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.up = nn.ConvTranspose2d(100, 8, 4)
+
+    def forward(self, z, steps: int):
+        return self.up(z) * steps
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (ByName, "1×16 int64, 1×3×224×224 float32, 1×7 float32"),
+        (Late, "1×1×43×43 float32"),
+        (Optional, "1×10 float32, other 1×3 float32"),
+        (Configured, "idx 1×24 int64"),
+        (Latent, "1×100×1×1 float32"),
+    ],
+)
+def test_names_settings_and_failed_passes_tell_what_goes_in(make, text):
+    recording = capture(make())
+    assert recording.failure is None
+    assert (recording.input_text, recording.input_inferred) == (text, True)
+
+
+def test_what_was_inferred_is_remembered_as_long_as_the_model_lives():
+    model = nn.Linear(8, 2)
+    text = capture(model).input_text
+    args, kwargs = inputs.inferred(model, text)
+    assert tuple(args[0].shape) == (1, 8)
+    assert kwargs == {}
+    assert inputs.inferred(model, "another") is None
+    assert inputs.inferred(nn.Linear(8, 2), text) is None
+
+
+GIVEN = ((torch.full((1, 4), 7),), {"y": torch.ones(2, 2)})
+
+
+@pytest.mark.parametrize(
+    ("text", "call", "shown"),
+    [
+        ("3x5", None, "3×5 float32"),
+        ("x 3×5 float64, y 2×2", None, "x 3×5 float64, y 2×2 float32"),
+        ("1*6, 2×2", GIVEN, "1×6 int64, y 2×2 float32"),
+        ("1×4, y 2×3 float16", GIVEN, "1×4 int64, y 2×3 float16"),
+        ("scalar", None, "scalar float32"),
+    ],
+)
+def test_typed_inputs(text, call, shown):
+    args, kwargs = typed(Two(), text, call)
+    assert flow.input_text(args, kwargs) == shown
+
+
+def test_typed_inputs_keep_values_and_containers():
+    (listed,), _ = typed(One(), "2×3, 4×4", (([X, torch.ones(2, 2)],), {}))
+    assert listed[0] is X
+    assert tuple(listed[1].shape) == (4, 4)
+    (ids,), _ = typed(Two(), "1×6, 2×2", GIVEN)
+    assert ids.tolist() == [[7] * 6]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("what", "“what” is no size. Write it like 1×3×224×224."),
+        ("", "“” is no size. Write it like 1×3×224×224."),
+        ("1×4 float99", "“float99” is no dtype of torch. Write for instance float32 or int64."),
+        ("1×4, q 1×4", "forward has no argument “q”. It takes x, y, z."),
+        ("1×4, x 1×4", "“x” is given twice. Type it once."),
+        ("99999×99999", "“99999×99999” has more than 2,147,483,648 numbers. Type a smaller size."),
+    ],
+)
+def test_a_wrong_typed_input_is_one_sentence(text, said):
+    with pytest.raises(InputError, match=f"^{re.escape(said)}$"):
+        typed(Two(), text, None)
