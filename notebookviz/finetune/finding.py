@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from notebookviz.graph.records import Argument, Initializer, Node, Recording
 
 FIRST_NAMES: Final = ("logits", "out")
+_WITH_BIAS: Final = re.compile(r"linear|conv|addmm|^\+=?$")
 ASK: Final = "Name the layer yourself: path='classifier.1'."
 
 
@@ -111,7 +113,7 @@ class _Walk:
         while waiting:
             for node in self.makers.get(waiting.pop(), ()):
                 weights = [item for item in self._stored(node) if item.type.numel > 1]
-                if not weights:
+                if not weights or self._is_bias(node, weights, classes):
                     for source in self._carriers(node, classes):
                         if source not in seen:
                             seen.add(source)
@@ -128,6 +130,14 @@ class _Walk:
             for index in argument.initializers:
                 if self.recording.initializers[index].kind == "parameter":
                     yield self.recording.initializers[index]
+
+    def _is_bias(self, node: Node, weights: list[Initializer], classes: int) -> bool:
+        """Whether only a bias is stored here: the matrix is computed, or multiplied before."""
+        return (
+            _WITH_BIAS.search(node.type) is not None
+            and all(item.type.shape == (classes,) for item in weights)
+            and any(True for _ in self._carriers(node, classes))
+        )
 
     def _carriers(self, node: Node, classes: int) -> Iterator[int]:
         """The inputs of an operator that have the class dimension."""

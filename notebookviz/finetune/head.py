@@ -165,21 +165,24 @@ def _recorded(model: nn.Module, inputs: Any) -> tuple[Found, ...]:  # noqa: ANN4
     recording = _record(model, inputs)
     heads = dict.fromkeys(find_heads(recording))
     if any("uncalled" in node.marks and node.initializers for node in recording.nodes):
-        with contextlib.suppress(InputError):  # without it only the heads of the eval pass are known
-            training = find_heads(capture(model, (), _twice(recording), mode="train"))
-            classes = next(iter(heads)).classes
-            heads.update(dict.fromkeys(head for head in training if head.classes == classes))
+        for enlarged in (1.0, 1.5):  # what only runs in training may want larger images
+            with contextlib.suppress(InputError):
+                training = find_heads(capture(model, (), _twice(recording, enlarged), mode="train"))
+                classes = next(iter(heads)).classes
+                heads.update(dict.fromkeys(head for head in training if head.classes == classes))
+                break
     return tuple(heads)
 
 
-def _twice(recording: Recording) -> dict[str, torch.Tensor]:
+def _twice(recording: Recording, enlarged: float) -> dict[str, torch.Tensor]:
     """The recorded inputs with a batch of two: BatchNorm in training wants more than one sample."""
     found = {}
     for argument in recording.inputs:
         for value in argument.values[:1]:
             kind = recording.values[value].type
-            dtype = getattr(torch, kind.dtype)
-            found[argument.name] = torch.zeros(1, dtype=dtype).expand(2, *kind.shape[1:])
+            sides = [round(side * enlarged) for side in kind.shape[2:]] if len(kind.shape) > 3 else kind.shape[1:]  # noqa: PLR2004
+            shape = (2, kind.shape[1], *sides) if len(kind.shape) > 3 else (2, *sides)  # noqa: PLR2004
+            found[argument.name] = torch.zeros(1, dtype=getattr(torch, kind.dtype), device=kind.device).expand(shape)
     return found
 
 
@@ -219,15 +222,13 @@ def _refuse_shared(model: nn.Module, modules: Mapping[str, nn.Module], heads: Se
                 where=head.path,
                 hint="Load the model for classification, for example by AutoModelForSequenceClassification.",
             )
-        above = head.path
-        while above:
-            above, _, _ = above.rpartition(".")
-            if hasattr(modules.get(above), "base_layer"):
-                raise InputError(
-                    f"{head.path!r} is inside an adapter ({type(modules[above]).__name__}, such as LoRA's).",
-                    where=head.path,
-                    hint="Replace the head before the adapter is added.",
-                )
+        above = head.path.rpartition(".")[0]
+        if callable(getattr(modules.get(above), "get_base_layer", None)):
+            raise InputError(
+                f"{above!r} is wrapped by an adapter ({type(modules[above]).__name__}, such as LoRA's).",
+                where=above,
+                hint="Replace the head before the adapter is added.",
+            )
 
 
 def _word_head(model: nn.Module) -> object:

@@ -82,7 +82,7 @@ def _own_weight(layer: nn.Module, path: str) -> torch.Tensor:
     kind = type(layer).__name__
     if parametrize.is_parametrized(layer) or layer._parameters.get("weight") is None:  # noqa: SLF001 - its register
         raise InputError(
-            f"{path!r} ({kind}) has no weight of its own: it is computed from others "
+            f"{path or 'the model itself'!r} ({kind}) has no weight of its own: it is computed from others "
             "(weight_norm, another parametrization, or a wrapper such as LoRA's).",
             where=path,
             hint="Replace the head before these are added, or build the layer yourself and assign it to the model.",

@@ -84,12 +84,17 @@ class Meter:
         targets = torch.cat([item for _, item in self._waiting])
         self._waiting.clear()
         self._bytes = 0
-        if self._kind == "multi-label":
-            found, targets = found.sigmoid(), targets.reshape(found.shape).long()
-        elif self._kind == "regression":
-            found, targets = found.reshape(-1), targets.reshape(-1)
+        usual = self._usual(found.float(), targets)
         for metric in self._metrics.values():
-            metric.update(found.float(), targets)
+            metric.update(*((found, targets) if getattr(metric, "takes_scores", False) else usual))
+
+    def _usual(self, found: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores and targets as torchmetrics takes them."""
+        if self._kind == "multi-label":
+            return found.sigmoid(), targets.reshape(found.shape).long()
+        if self._kind == "regression":
+            return found.reshape(-1), targets.reshape(-1)
+        return found, targets
 
 
 def default_metrics(kind: Kind | None, classes: int) -> dict[str, Any]:
@@ -146,6 +151,8 @@ def _mean_of(function: Callable[[Tensor, Tensor], Any]) -> Any:  # noqa: ANN401 
     from torchmetrics import MeanMetric
 
     class Mean(MeanMetric):
+        takes_scores = True
+
         def update(self, found: Tensor, targets: Tensor) -> None:  # type: ignore[override]
             super().update(float(function(found, targets)), weight=len(found))
 

@@ -263,6 +263,11 @@ class Trainer:
             with nullcontext() if whole else self.accelerator.no_sync(self._runner):
                 outputs = self._runner(*part.args, **part.kwargs)
                 loss = self.task.losses(outputs, part.targets)
+                if loss.dim():
+                    raise InputError(
+                        f"The loss has the shape {tuple(loss.shape)}; one number is wanted.",
+                        hint="Pass its mean: loss=lambda outputs, targets: ….mean().",
+                    )
                 value, samples = self._everywhere(float(loss.detach()), sizes[at])
                 if not math.isfinite(value):
                     self._explain(part, value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle  # noqa: TID251 - its error is caught, nothing is unpickled by it
 import re
+import zipfile
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 
     import torch
 
-_NESTED: Final = ("state_dict", "model_state_dict", "model", "module", "weights", "net")
+_NESTED: Final[tuple[str, ...]] = ("state_dict", "model_state_dict", "model", "module", "weights", "net")
 _GLOBAL: Final = re.compile(r"GLOBAL ([\w.]+)")
 _DEPTH: Final = 3
+_WANTED: Final = "Save the weights alone: torch.save(model.state_dict(), 'model.pth')."
 
 
 def read_tensors(path: str | os.PathLike[str], *, key: str = "") -> dict[str, torch.Tensor]:
@@ -26,7 +28,7 @@ def read_tensors(path: str | os.PathLike[str], *, key: str = "") -> dict[str, to
 
     Args:
         path: The file; ``~`` is the home folder.
-        key: Which of several dictionaries in the file; where it is not given, ``state_dict`` or ``model`` is looked for.
+        key: Which of several dictionaries in the file; without it ``state_dict`` or ``model`` is looked for.
 
     Returns:
         The tensors by name, on the CPU.
@@ -91,6 +93,8 @@ def _read_safetensors(path: str, shown: str) -> dict[str, torch.Tensor]:
 def _read_pickled(path: str, shown: str) -> Any:  # noqa: ANN401 - whatever the file holds
     import torch
 
+    if _is_program(path):
+        raise LoadingError(f"{shown} is a TorchScript program, not a state_dict.", where=path, hint=_WANTED)
     try:
         return torch.load(path, map_location="cpu", weights_only=True)  # noqa: TID251 - tensors only, no code
     except pickle.UnpicklingError as error:
@@ -102,14 +106,18 @@ def _read_pickled(path: str, shown: str) -> Any:  # noqa: ANN401 - whatever the 
             hint="Where it was made, save the weights alone: torch.save(model.state_dict(), 'model.pth').",
         ) from error
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
-        scripted = "TorchScript" in str(error)
+        said = next(iter(str(error).splitlines()), "")
         raise LoadingError(
-            f"{shown} is a TorchScript program, not a state_dict."
-            if scripted
-            else f"{shown} is damaged, or no file of torch.save: {str(error).splitlines()[0] if str(error) else ''}",
-            where=path,
-            hint="Save the weights alone: torch.save(model.state_dict(), 'model.pth').",
+            f"{shown} is damaged, or no file of torch.save: {said}", where=path, hint=_WANTED
         ) from error
+
+
+def _is_program(path: str) -> bool:
+    """Whether a file is a TorchScript archive, which torch.load would hand on to its own loader."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def _state(data: Any, shown: str, key: str) -> dict[str, torch.Tensor]:  # noqa: ANN401
@@ -143,7 +151,7 @@ def _state(data: Any, shown: str, key: str) -> dict[str, torch.Tensor]:  # noqa:
     raise LoadingError(
         f"{shown} holds {type(data).__name__}, not tensors by name.",
         where=shown,
-        hint="Save the weights alone: torch.save(model.state_dict(), 'model.pth').",
+        hint=_WANTED,
     )
 
 

@@ -1,0 +1,149 @@
+"""Models of three libraries on the meta device, and what must hold after ``replace_head``."""
+
+from __future__ import annotations
+
+import torch
+
+from notebookviz import replace_head
+from notebookviz.capture import capture
+
+CLASSES = 7
+SMALL = {
+    "num_hidden_layers": 2, "n_layer": 2, "n_layers": 2, "num_layers": 2, "encoder_layers": 2, "decoder_layers": 2,
+    "num_decoder_layers": 2, "hidden_size": 32, "n_embd": 32, "dim": 32, "d_model": 32, "embedding_size": 32,
+    "num_attention_heads": 2, "n_head": 2, "n_heads": 2, "num_heads": 2, "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 64, "hidden_dim": 64,
+    "d_ff": 64, "d_kv": 16, "d_inner": 64, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "ffn_dim": 64,
+    "word_embed_proj_dim": 32, "vocab_size": 128, "max_position_embeddings": 64, "n_positions": 64, "image_size": 64,
+    "patch_size": 16, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+}  # fmt: skip
+LISTED = ("swin", "resnet", "convnext", "poolformer", "segformer", "efficientnet", "mobilenet", "levit", "cvt", "pvt")
+
+
+class CheckError(AssertionError):
+    """A model's head was not replaced as it must be."""
+
+
+def torchvision_model(name):
+    """A model of torchvision on the meta device; segmentation with its auxiliary head."""
+    import torchvision
+
+    builder = torchvision.models.get_model_builder(name)
+    options = {"weights": None}
+    if ".segmentation" in builder.__module__:
+        options |= {"weights_backbone": None, "num_classes": 21}
+        options |= {} if "lraspp" in name else {"aux_loss": True}
+    with torch.device("meta"):
+        return torchvision.models.get_model(name, **options)
+
+
+def torchvision_names():
+    """All classifiers of torchvision: images, videos, and segmentation by pixels."""
+    import torchvision
+
+    homes = {name: torchvision.models.get_model_builder(name).__module__ for name in torchvision.models.list_models()}
+    return [
+        name
+        for name, home in homes.items()
+        if not any(part in home for part in (".detection", ".optical_flow", ".quantization"))
+    ]
+
+
+def timm_model(name):
+    import timm
+
+    with torch.device("meta"):
+        return timm.create_model(name, pretrained=False, num_classes=1000)
+
+
+def timm_names():
+    """One model of each of timm's files, a small one where its name says so, and more of the large families."""
+    import timm
+
+    found = []
+    for module in timm.list_modules():
+        names = timm.list_models(module=module)
+        small = [name for name in names if any(part in name for part in ("tiny", "nano", "pico", "small", "18", "_s"))]
+        found += (small or names)[:1] + [name for name in (small or names)[1:] if len(names) > 12][:2]
+    return list(dict.fromkeys(found))
+
+
+def transformers_model(name):
+    import transformers
+
+    kind = getattr(transformers, name)
+    config = kind.config_class()
+    listed = any(part in name.lower() for part in LISTED)
+    for key, value in SMALL.items():
+        own = getattr(config, key, None)
+        if isinstance(own, int) and not isinstance(own, bool) and not (listed and key != "image_size"):
+            setattr(config, key, value)
+        elif key == "pad_token_id":
+            config.pad_token_id = 0
+    config.num_labels = 3
+    with torch.device("meta"):
+        return kind(config)
+
+
+def transformers_names():
+    import transformers
+
+    ends = ("ForSequenceClassification", "ForImageClassification", "ForAudioClassification")
+    return [name for name in dir(transformers) if name.endswith(ends) and not name.startswith(("Auto", "TF", "Flax"))]
+
+
+def check(model, *, train=True):
+    """Replace the head and check it.
+
+    Args:
+        model: The model.
+        train: Whether a batch of two is run in train mode, which wants auxiliary heads too.
+
+    Returns:
+        What changed.
+    """
+    before = dict(model.state_dict(keep_vars=True))
+    text, recorded = repr(model), capture(model)
+    change = replace_head(model, CLASSES)
+    heads = [model.get_submodule(layer.path) for layer in change.layers]
+    scores = _scores(model, recorded, train=train)
+    _want(scores, "no scores")
+    _want(all(item.shape[0] == 2 and CLASSES in (item.shape[1], item.shape[-1]) for item in scores), "shape")
+    total = sum(item.float().sum() for item in scores)
+    for head, layer in zip(heads, change.layers, strict=True):
+        (gradient,) = torch.autograd.grad(total, head.weight, allow_unused=True, retain_graph=True)
+        _want(gradient is not None and gradient.shape == head.weight.shape, f"no gradient reaches {layer.path}")
+        _want(head.weight.requires_grad and head.weight.dtype == before[f"{layer.path}.weight"].dtype, "dtype")
+        _want(head.weight.device == before[f"{layer.path}.weight"].device, "device")
+    change.undo()
+    after = model.state_dict(keep_vars=True)
+    _want(list(after) == list(before) and all(after[name] is before[name] for name in before), "undo: tensors")
+    _want(repr(model) == text, "undo: repr")
+    return change
+
+
+def _scores(model, recorded, *, train):
+    """The score tensors of a real pass on the meta device, with a batch of two."""
+    inputs = {}
+    for argument in recorded.inputs:
+        kind = recorded.values[argument.values[0]].type
+        shape = (2, 3, 299, 299) if "Inception3" in repr(type(model)) else (2, *kind.shape[1:])
+        inputs[argument.name] = torch.zeros(shape, dtype=getattr(torch, kind.dtype), device="meta")
+    modes = [(module, module.training) for module in model.modules()]
+    model.train(train)
+    try:
+        output = model(**inputs)
+    finally:
+        for module, training in modes:
+            module.training = training
+    if isinstance(output, torch.Tensor):
+        return [output]
+    if hasattr(output, "logits") and not hasattr(output, "_fields"):
+        return [output.logits]
+    items = output.values() if isinstance(output, dict) else output
+    return [item for item in items if isinstance(item, torch.Tensor)]
+
+
+def _want(holds, what):
+    if not holds:
+        raise CheckError(what)

@@ -1,0 +1,218 @@
+"""What is wrong is said before the first step, in words."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from notebookviz import InputError, fine_tune, freeze, overfit_one_batch
+from notebookviz.finetune.checks import TrainingWarning
+from tests.finetune import digits
+
+
+def loader(y, x=None, batch_size=16, **options):
+    x = torch.randn(len(y), 64) if x is None else x
+    return DataLoader(TensorDataset(x, y), batch_size=batch_size, **options)
+
+
+def model(classes=10):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, classes))
+
+
+TEN = torch.arange(32) % 10
+ONE_HOT = nn.functional.one_hot(TEN, 10)
+
+
+class NoLabels:
+    def __len__(self):
+        return 1
+
+    def __iter__(self):
+        yield torch.zeros(4, 64)
+
+
+class Shuffled(torch.utils.data.Dataset):
+    """A data set whose labels can only be seen by reading it."""
+
+    def __init__(self, y):
+        self.y = y
+
+    def __len__(self):
+        return len(self.y)
+
+    def __getitem__(self, at):
+        return torch.zeros(64), self.y[at]
+
+
+REFUSED = {
+    "labels out of range": (
+        lambda: (model(5), loader(TEN)),
+        r"^The labels go from 0 to 9, but the head '3' has 5 scores\. Give it as many: replace_head\(model, 10\)\.$",
+    ),
+    "labels from 1": (
+        lambda: (model(), loader(TEN + 1)),
+        r"go from 1 to 10, but the head '3' has 10 scores\. Classes are counted from 0: pass y - 1\.$",
+    ),
+    "negative labels": (
+        lambda: (model(), loader(TEN - 1)),
+        r"go from -1 to 8, .* Classes are counted from 0; only -100 is left out\.$",
+    ),
+    "one class": (
+        lambda: (model(), loader(torch.full((32,), 3))),
+        r"^All 32 labels are 3: from one class nothing can be learned\. Check how the labels were made\.$",
+    ),
+    "float labels": (
+        lambda: (model(), loader(TEN.float())),
+        r"^The labels are float32 \(16,\) for 10 scores each; class numbers \(int64\) are wanted\. Pass y\.long\(\);",
+    ),
+    "int32 labels": (
+        lambda: (model(), loader(TEN.int())),
+        r"^The labels are int32 \(16,\); class numbers are int64\. Pass y\.long\(\)\.$",
+    ),
+    "one-hot labels": (
+        lambda: (model(), loader(ONE_HOT)),
+        r"^The labels look one-hot \(int64 \(16, 10\), one 1 in each row\); .* Pass y\.argmax\(1\);",
+    ),
+    "float one-hot labels": (
+        lambda: (model(), loader(ONE_HOT.float())),
+        r"^The labels look one-hot \(float32 \(16, 10\)",
+    ),
+    "a column of labels": (
+        lambda: (model(), loader(TEN[:, None])),
+        r"^The labels have the shape \(16, 1\); \(16,\) is wanted: one class number each\. Pass y\.squeeze\(1\)\.$",
+    ),
+    "labels of another shape": (
+        lambda: (model(), loader(torch.randn(32, 3))),
+        r"^The labels \(float32 \(16, 3\)\) don't fit the scores \(\(16, 10\)\)\. ",
+    ),
+    "wrong shape": (
+        lambda: (model(), loader(TEN, torch.randn(32, 63))),
+        r"^The first batch does not go through the model: .*63",
+    ),
+    "wrong dtype": (lambda: (model(), loader(TEN, torch.randn(32, 64).double())), r"float64.*float32|dtype|double"),
+    "an empty loader": (
+        lambda: (model(), loader(TEN[:8], drop_last=True)),
+        r"^train_loader is empty: it yields no batch\. Check the data set's length, and drop_last",
+    ),
+    "no labels": (
+        lambda: (model(), NoLabels()),
+        r"^The loader yields no labels: a batch is a Tensor; \(inputs, targets\) is wanted\. Let the data set return",
+    ),
+    "a generator": (
+        lambda: (model(), iter(loader(TEN))),
+        r"^train_loader is \w+, which can be read only once; each epoch reads it anew\. Pass the DataLoader itself\.$",
+    ),
+    "no loader": (lambda: (model(), 5), r"^train_loader is int; a DataLoader, or another iterable of batches"),
+    "a last batch of one, BatchNorm": (
+        lambda: (nn.Sequential(nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Linear(8, 10)), loader(torch.arange(33) % 10)),
+        r"^The last batch of an epoch has one sample \(33 samples in batches of 16\), and BatchNorm can't take "
+        r"statistics of one\. Pass drop_last=True to the DataLoader, or another batch_size\.$",
+    ),
+    "batches of one, BatchNorm": (
+        lambda: (nn.Sequential(nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Linear(8, 10)), loader(TEN, batch_size=1)),
+        r"BatchNorm in training needs two samples or more: a larger batch_size, and drop_last=True\.$",
+    ),
+    "nothing trainable": (
+        lambda: (model().requires_grad_(False), loader(TEN)),
+        r"^Nothing can learn: all parameters are frozen\. Unfreeze some: unfreeze\(model, 'fc'\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_wrong_is_said_before_the_first_step(name):
+    build, said = REFUSED[name]
+    network, data = build()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    random = torch.get_rng_state()
+    with pytest.raises(InputError, match=said):
+        fine_tune(network, data, verbose=False)
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), random)
+
+
+def test_validation_labels_are_checked_too():
+    with pytest.raises(InputError, match=r"^The labels of val_loader go from 0 to 11, but the head '3' has 10 scores"):
+        fine_tune(model(), loader(TEN), loader(torch.arange(12)), verbose=False)
+    with pytest.raises(InputError, match="^val_loader is empty"):
+        fine_tune(model(), loader(TEN), loader(TEN[:0]), verbose=False)
+
+
+def test_names_of_classes_must_fit():
+    with pytest.raises(InputError, match=r"^3 labels were passed, but the head '3' has 10 scores\. Give it as many"):
+        fine_tune(model(), loader(TEN), labels=["a", "b", "c"], verbose=False)
+
+
+@pytest.mark.parametrize(
+    ("network", "data", "said"),
+    [
+        (
+            lambda: model(100),
+            lambda: loader(TEN),
+            r"^The data has 10 classes, the head '3' has 100 scores: replace_head",
+        ),
+        (
+            model,
+            lambda: DataLoader(Shuffled(TEN.sort().values.repeat_interleave(4)), batch_size=8),
+            r"^All 8 labels of the first batch are 0: if the data is sorted, pass shuffle=True\.$",
+        ),
+    ],
+)
+def test_what_is_suspicious_is_a_warning(network, data, said):
+    with pytest.warns(TrainingWarning, match=said):
+        fine_tune(network(), data(), epochs=1, verbose=False, metrics={})
+
+
+def test_an_old_optimizer_is_refused():
+    from notebookviz import replace_head
+
+    network = model()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    change = replace_head(network, 10)
+    assert "The optimiser SGD still holds the old head: make a new one." in str(change)
+    with pytest.raises(InputError, match=r"^The optimiser does not hold 2 of the parameters that learn, .*'3\.weight'"):
+        fine_tune(network, loader(TEN), optimizer=optimizer, verbose=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"epochs": 0}, r"^epochs is 0; it is a whole number, at least 1\.$"),
+        ({"accumulate": 1.5}, r"^accumulate is 1\.5; it is a whole number"),
+        ({"scheduler": "step"}, r"^scheduler is 'step'\. Known are 'cosine', 'linear', 'constant'\.$"),
+        ({"task": "vision"}, r"^task is 'vision'\. Known are 'single-label'"),
+        ({"lr": 0}, r"^lr is 0, layer_decay 1\.0"),
+        (
+            {"monitor": "val_accuracy"},
+            r"^monitor is 'val_accuracy', which is not measured\. Measured are: 'train_loss'",
+        ),
+        ({"metrics": 5}, r"^metrics is int; wanted is a torchmetrics metric"),
+    ],
+)
+def test_options_are_checked(options, said):
+    with pytest.raises(InputError, match=said):
+        fine_tune(model(), loader(TEN), verbose=False, **{"epochs": 1, **options})
+    with pytest.raises(InputError, match=r"^fine_tune\(\) got str; it wants a torch\.nn\.Module\.$"):
+        fine_tune("resnet18", loader(TEN))
+
+
+def test_one_batch_tells_whether_a_model_can_learn():
+    network = model()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    found = overfit_one_batch(network, digits.loaders()[0], lr=2e-2)
+    assert found.learned
+    assert str(found).startswith("The loss of one batch of 64 went from 2.")
+    assert str(found).endswith("in 50 steps: the model can learn.")
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+    freeze(network, "1", "3.weight")
+    slow = overfit_one_batch(network, digits.loaders()[0], steps=10)
+    assert not slow.learned
+    assert str(slow).endswith("it learns slowly. Try more steps, another lr, or unfreeze more.")
+
+
+def test_one_batch_of_a_model_that_learns_nothing():
+    found = overfit_one_batch(model(), digits.loaders()[0], steps=5, lr=50.0)
+    assert not found.learned
+    assert "it learns nothing. Check that labels belong to their inputs" in str(found)
