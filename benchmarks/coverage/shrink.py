@@ -9,7 +9,7 @@ PICTURE_TOKENS = ("image_token_id", "image_token_index")
 MOST_LAYERS = 2
 VOCABULARY = 1024
 LAYERS = re.compile(r"(^|_)layers?$|^depth$")
-INDICES = re.compile(r"(index|indexes|indices|idxs)$")
+INDICES = re.compile(r"(index|indexes|indices|idxs|layer_ids)$")
 MOST = (
     (LAYERS, MOST_LAYERS),
     (re.compile(r"experts$"), 4),

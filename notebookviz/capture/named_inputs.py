@@ -198,7 +198,10 @@ def _pooled(kit: Kit, _: str) -> Sequence[Any]:
     return [kit.floats(1, width)] if width else []
 
 
-def _embedded(kit: Kit, _: str) -> Sequence[Any]:
+def _embedded(kit: Kit, name: str) -> Sequence[Any]:
+    own = kit.settings.number(f"{name.lower().rstrip('s')}_dim")
+    if own:
+        return [kit.floats(1, own)]
     width = kit.settings.number("hidden_size", "d_model", "n_embd", near="text")
     return [kit.floats(1, kit.length(), width)] if width else []
 
