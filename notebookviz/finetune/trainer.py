@@ -171,6 +171,12 @@ class Trainer:
         """Each process gets a part of each batch, so that a batch is as large as the user said."""
         from accelerate.data_loader import prepare_data_loader
 
+        size, count = getattr(loader, "batch_size", None), self.accelerator.num_processes
+        if size is None or size % count:
+            raise InputError(
+                f"The loader's batch_size is {size}; {count} processes share each batch.",
+                hint=f"Pass a multiple of {count}.",
+            )
         return prepare_data_loader(
             loader,
             num_processes=self.accelerator.num_processes,
