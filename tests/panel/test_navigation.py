@@ -115,3 +115,8 @@ def test_what_lies_elsewhere_is_stepped_out_to(tab, deep, drawn):
     deep.select("2")
     expect(tab.get_by_role("button", name="Back to Sequential (Backspace)")).to_be_hidden()
     expect(frame(tab).locator(".node.select")).to_have_count(1)
+    row(tab, "1").click()
+    tab.get_by_role("button", name="Show only 1 (Shift+Enter)").click()
+    tab.get_by_role("searchbox", name="Find").fill("type:Tanh")
+    tab.keyboard.press("Enter")
+    expect(frame(tab).locator(".node.select .node-item text").first).to_have_text("Tanh")
