@@ -75,6 +75,9 @@ timm: the first name of each family, and the last one of each large family; a fa
 under names that start with the same word, and of those with more than 350 M parameters the next one is taken.
 transformers: every 16th of the sorted list of model classes that its auto classes know, with the default
 configuration made small by one rule on the names of settings (`benchmarks/coverage/shrink.py`).
+
+A run of all takes an hour or more; the table holds the latest result of each model that has been measured, so it may
+list fewer than those named above.
 """
 
 
