@@ -112,6 +112,7 @@ def _parts_of(
             **_netron_methods(),
         },
         page=lambda panel, saved, weights: _page(panel, looking, saved=saved, weights=weights),
+        script=_script,
         view=view,
         trace=looking.look,
         export=looking.export,
@@ -222,14 +223,24 @@ def _netron_methods() -> dict[str, Method]:
     }
 
 
+def _script(panel: Panel) -> str:
+    from notebookviz.viewer.output import output_script
+    from notebookviz.viewer.static import Contents
+
+    return output_script(panel.key, Contents(panel.subject, panel.graph, _state(panel)), panel.height)
+
+
+def _state(panel: Panel) -> dict[str, Any]:
+    return {**panel.state, "overlays": panel.overlays}
+
+
 def _page(panel: Panel, looking: Looking, *, saved: bool, weights: int) -> Page:
     from notebookviz.viewer.static import Contents, static_html
 
     token = "" if saved else str(panel.served.get("token", ""))
     fallback, _ = _table_of(panel)
-    state = {**panel.state, "overlays": panel.overlays}
     tensors = looking.smallest(weights) if weights else {}
-    contents = Contents(panel.subject, panel.graph, state, tensors=tensors)
+    contents = Contents(panel.subject, panel.graph, _state(panel), tensors=tensors)
     found = static_html(contents, token=token, fallback=fallback)
     return Page(found.html, found.policy)
 

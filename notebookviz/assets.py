@@ -28,9 +28,18 @@ export default () => {
     let early = null;
     return {
         async initialize({ model }) {
+            const id = model.get('served').id;
+            const style = document.createElement('style'); // what stands beside the widget is hidden while it lives
+            style.dataset.notebookvizLive = id;
+            const standing = ['picture', 'page'].map((name) => `[data-notebookviz-${name}="${id}"]`);
+            style.textContent = `:is(${standing}), .jp-OutputArea-child:has(${standing}) { display: none !important; }`;
+            document.head.append(style);
             const { widget, ...given } = await shared(model);
             early = model.get('awaited') ? widget.start(given) : null;
-            return () => early?.close();
+            return () => {
+                style.remove();
+                early?.close();
+            };
         },
         async render({ model, el }) {
             const { widget, ...given } = await shared(model);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import threading
 import weakref
 from contextlib import suppress
@@ -18,6 +19,7 @@ from notebookviz.assets import LOADER, Assets, assets
 from notebookviz.errors import InputError, NotebookvizError
 from notebookviz.graph.diagram import dot, mermaid
 from notebookviz.graph.visible import Visible, visible
+from notebookviz.outputs import Outputs
 from notebookviz.pictures import Pictures
 from notebookviz.question import Question
 from notebookviz.serving.protocol import Answer, Method, answer
@@ -76,15 +78,16 @@ class Panel(anywidget.AnyWidget):
         self._lock = threading.RLock()
         self._job: Job[Any] | None = None
         self._question = Question(self._question_changed)
-        self._pictures = Pictures(lambda kind, number: self._event("picture", {"kind": kind, "number": number}))
+        self._pictures = Pictures(lambda kind, number: self._event("picture", {"kind": kind, "number": number}), self._picture_came)
         self._grace: threading.Timer | None = None
         self._closed = True
         self._told = False
         self.run = cells.current_run()
         self.number = next(_numbers)
         self._methods: dict[str, Method] = {}
-        super().__init__(assets=assets(), subject=dict(subject), height=height, awaited=awaited)
-        self._key = str(self.model_id or id(self))
+        self.key = secrets.token_hex(16)
+        served = {"id": self.key}
+        super().__init__(assets=assets(), subject=dict(subject), served=served, height=height, awaited=awaited)
 
     def begin(self, parts: Parts) -> None:
         """Take what the panel shows and answers with; from now on it can be displayed."""
@@ -106,10 +109,13 @@ class Panel(anywidget.AnyWidget):
             **parts.methods,
         }
         if parts.server is not None:
-            parts.server.add(self._key, self)
-            served = {"id": self._key, "port": parts.server.port, "token": parts.server.token}
+            parts.server.add(self.key, self)
+            served = {"id": self.key, "port": parts.server.port, "token": parts.server.token}
         else:
-            served = {"id": self._key}
+            served = {"id": self.key}
+        self._outputs = Outputs(
+            self.key, self.title, lambda: parts.fallback(self), lambda: parts.script(self)
+        )
         with self.hold_sync():
             self.graph = parts.view.graph if parts.view else b""
             self.state = {"opened": parts.opened, "selected": None}
@@ -134,7 +140,7 @@ class Panel(anywidget.AnyWidget):
     def url(self) -> str:
         """Address of this panel in a plain browser on this computer; ``""`` when no port could be opened."""
         server = self._parts.server
-        return server.url(self._key) if server is not None and not self._closed else ""
+        return server.url(self.key) if server is not None and not self._closed else ""
 
     @property
     def title(self) -> str:
@@ -386,7 +392,7 @@ class Panel(anywidget.AnyWidget):
         self._set_status(closed=True)
         self._event("closed", {})
         if self._parts.server is not None:
-            self._parts.server.remove(self._key)
+            self._parts.server.remove(self.key)
         _open.discard(self)
 
     # Life.
@@ -437,25 +443,14 @@ class Panel(anywidget.AnyWidget):
         server = self._parts.server
         if cells.busy():  # a page that was reloaded can't be heard over the comm yet
             self._wait_for_views()
-        elif server is None or not server.watched(self._key):
+        elif server is None or not server.watched(self.key):
             self.release()
 
     # Display.
 
     def display(self) -> None:
-        """Show the panel in the cell that runs now: the widget, or where no script runs its table."""
-        from IPython.display import publish_display_data
-
-        html, text = self._parts.fallback(self)
-        bundle = {"text/plain": text}
-        if html:
-            bundle["text/html"] = html
-        bundle["application/vnd.jupyter.widget-view+json"] = {  # type: ignore[assignment]
-            "version_major": 2,
-            "version_minor": 1,
-            "model_id": self.model_id,
-        }
-        publish_display_data(bundle)  # type: ignore[no-untyped-call]
+        """Show the panel in the cell that runs now."""
+        self._outputs.show(self.model_id)
 
     def _ipython_display_(self) -> None:
         now = cells.current_run()
@@ -464,7 +459,7 @@ class Panel(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         """One line; the table is in ``.table``."""
-        state = "closed" if self._closed else (self.url.partition("/" + self._key)[0] and f"at {self.url}")
+        state = "closed" if self._closed else (self.url.partition("/" + self.key)[0] and f"at {self.url}")
         return f"<Panel of {self.title}{', ' + state if state else ''}>"
 
     # Messages.
@@ -486,7 +481,7 @@ class Panel(anywidget.AnyWidget):
     def _event(self, name: str, data: Mapping[str, Any], buffers: Sequence[bytes] = ()) -> None:
         message = {"event": name, "data": dict(data)}
         if self._parts.server is not None:
-            self._parts.server.send(self._key, message, buffers)
+            self._parts.server.send(self.key, message, buffers)
         if self.comm is not None:
             with suppress(RuntimeError, OSError):
                 self.send(message, buffers=list(buffers))
@@ -523,6 +518,9 @@ class Panel(anywidget.AnyWidget):
         inside = state.get("inside")
         known = isinstance(inside, int) and 0 <= inside < len(self.recording.nodes) + len(self.recording.folds)
         return visible(self.recording, opened, inside if isinstance(inside, int) and known else 0)
+
+    def _picture_came(self, picture: bytes) -> None:
+        self._outputs.update(picture)
 
     def _export_asked(self, params: Mapping[str, Any]) -> Answer:
         path = params.get("path")

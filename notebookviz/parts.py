@@ -47,6 +47,7 @@ class Parts:
         mark: The model's present mark; None when it can't be told.
         export: Makes the job of an ONNX export from its options, the file to write, and who is asked for much memory.
         fallback: HTML shown where no script runs, and the same as text.
+        script: The script that a notebook keeps, to open the panel without the widget; ``""`` for none.
         release: Lets go of the inputs.
     """
 
@@ -58,6 +59,7 @@ class Parts:
     mark: Callable[[], object] = lambda: None
     export: Callable[[Mapping[str, Any], str | None, Question | None], Job[Any]] | None = None
     fallback: Callable[[Any], tuple[str, str]] = lambda _: ("", "")
+    script: Callable[[Any], str] = lambda _: ""
     release: Callable[[], None] = lambda: None
     server: Server | None = None
     opened: list[int] = field(default_factory=lambda: [0])

@@ -28,10 +28,12 @@ class Pictures:
 
     Args:
         ask: Asks all pages of the panel for a picture of a kind; answers come to :meth:`take` with the same number.
+        changed: Told of each new SVG.
     """
 
-    def __init__(self, ask: Callable[[Kind, int], None]) -> None:
+    def __init__(self, ask: Callable[[Kind, int], None], changed: Callable[[bytes], None] = lambda _: None) -> None:
         self._ask = ask
+        self._told = changed
         self._numbers = itertools.count(1)
         self._changed = threading.Condition()
         self._found: dict[int, bytes | NotebookvizError] = {}
@@ -52,6 +54,8 @@ class Pictures:
             if number in self._wanted:
                 self._found[int(str(number))] = found
                 self._changed.notify_all()
+        if kind == "svg" and isinstance(found, bytes):
+            self._told(found)
         return Answer()
 
     def fetch(self, kind: Kind) -> bytes:

@@ -56,7 +56,7 @@ panel.open(document.getElementById('notebookviz'), JSON.parse(text('facts')), te
 </body>
 </html>
 """
-_LICENCE: Final = """\
+LICENCE: Final = """\
 Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
 documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
 rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
@@ -140,7 +140,7 @@ def static_html(contents: Contents, *, token: str = "", fallback: str = "") -> D
         policy=policy,
         title=html.escape(f"{contents.subject.get('name', 'model')} · notebookviz"),
         netron=version(),
-        licence=_LICENCE,
+        licence=LICENCE,
         fallback=fallback,
         nonce=nonce,
         facts=script_json(contents.facts(token)),

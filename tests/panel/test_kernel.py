@@ -1,5 +1,7 @@
 """The panel's life in a real kernel, without a browser: displays, letting go, messages."""
 
+import base64
+import gzip
 import json
 import re
 import time
@@ -122,18 +124,35 @@ def test_a_show_that_is_refused_leaves_no_panel(kernel, code):
     assert panels == {data["comm_id"] for kind, data in kernel.heard if kind == "comm_close"}
 
 
-def test_the_bundle_has_a_table_where_no_script_runs(kernel):
-    ((data, *_), _) = kernel.run("show(Net());")
-    assert "Net" in data["text/plain"]
-    assert "<table" in data["text/html"]
-    assert "<script" not in data["text/html"].lower()
-    assert set(data) == {"text/plain", "text/html", WIDGET}
+def test_beside_the_widget_stand_a_table_without_scripts_and_a_script(kernel):
+    ((widget, table, script), _) = kernel.run("show(Net());")
+    assert list(widget) == [WIDGET]
+    assert set(table) == {"text/plain", "text/html"}
+    assert "Net" in table["text/plain"]
+    assert "<table" in table["text/html"]
+    assert "<script" not in table["text/html"].lower()
+    assert list(script) == ["application/javascript"]
+    assert "copyright (c) Lutz Roeder" in script["application/javascript"]
+
+
+def test_the_page_s_picture_takes_its_place_in_the_output(kernel):
+    ((_, table, _), _) = kernel.run("panel = show(Net());")
+    picture = base64.b64encode(gzip.compress(b"<svg>drawn</svg>", mtime=0)).decode()
+    for count in (1, 0):  # the same picture again changes nothing
+        kernel.run(f"panel._pictures.take(dict(kind='svg', data={picture!r}))")
+        found = [content for kind, content in kernel.heard if kind == "update_display_data"]
+        assert len(found) == count
+        for each in found:
+            html = each["data"]["text/html"]
+            assert base64.b64encode(b"<svg>drawn</svg>").decode() in html
+            assert table["text/html"].partition("\n")[2] in html
+            assert each["transient"]["display_id"].startswith("notebookviz-")
 
 
 def test_a_panel_shown_again_in_another_cell_is_the_same_widget(kernel):
     first, _ = kernel.run("panel = show(Net())\npanel", cell="a")
     second, _ = kernel.run("panel", cell="b")
-    assert len(first) == len(second) == 1
+    assert len(first) == len(second) == 3
     assert first[0][WIDGET] == second[0][WIDGET]
 
 

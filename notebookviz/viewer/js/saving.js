@@ -47,9 +47,8 @@ export class Saving {
 
     /** The page has drawn: when it rests, its picture goes to Python, for where no script runs. */
     drawn() {
-        const { live, subject } = this._parts;
         clearTimeout(this._timer);
-        if (live && subject.kind === 'structure') {
+        if (this._parts.live) {
             this._timer = setTimeout(() => this.send('svg').catch(() => null), PAUSE);
         }
     }

@@ -169,7 +169,8 @@ export class Router {
                     clearTimeout(give);
                     proved = true;
                     this._socket = socket;
-                    this._become('socket', (message) => socket.send(JSON.stringify(message)));
+                    // What is asked while it closes waits for the next route.
+                    this._become('socket', (message) => socket.readyState === WebSocket.OPEN && socket.send(JSON.stringify(message)));
                     resolve(true);
                 }
             };

@@ -1,0 +1,43 @@
+/**
+ * What a notebook's output runs: where the widget is not alive (no kernel, or an exported notebook) it opens the panel
+ * without one, in place of its picture.  Python writes this text into each output, so it imports nothing.
+ */
+async (element, { id, facts, packed }) => {
+    const PATIENCE = 12000; // a widget that is still looked for then has no kernel
+    const alive = () => document.querySelector(`[data-notebookviz-live="${id}"]`) !== null;
+    const area = () => element.closest('.jp-OutputArea');
+    /** The output in which the notebook says that it looks for the widget, or that there is none. */
+    const widget = () => [...(area()?.querySelectorAll('.jp-OutputArea-child') ?? [])].find((output) => (
+        !output.querySelector('[data-notebookviz-picture]') && /^(Loading widget|Error displaying widget)/.test(output.textContent.trim())
+    ));
+    const unpack = async () => {
+        const bytes = Uint8Array.from(atob(packed), (each) => each.charCodeAt(0));
+        return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'))).json();
+    };
+
+    element.dataset.notebookvizPage = id;
+    for (let waited = 0; waited < PATIENCE && (!element.isConnected || waited < 300 || /^Loading/.test(widget()?.textContent.trim())); waited += 100) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        if (alive()) {
+            return;
+        }
+    }
+    await new Promise((resolve) => {
+        new IntersectionObserver((seen, observer) => {
+            if (seen.some(({ isIntersecting }) => isIntersecting)) {
+                observer.disconnect();
+                resolve();
+            }
+        }).observe(area() ?? element);
+    });
+    if (alive()) {
+        return;
+    }
+    const { source, ...texts } = await unpack();
+    const { default: panel } = await import(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })));
+    panel.open(element, facts, texts);
+    const style = document.createElement('style');
+    style.textContent = `[data-notebookviz-picture="${id}"], .jp-OutputArea-child:has([data-notebookviz-picture="${id}"]) { display: none !important; }`;
+    element.append(style);
+    widget()?.style.setProperty('display', 'none');
+}

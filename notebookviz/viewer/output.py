@@ -1,0 +1,68 @@
+"""What a notebook keeps of a panel beside the widget: a picture with the table, and a script that opens the panel.
+
+The widget, while it is alive, hides both.  In a notebook that is opened without its kernel, or exported, the script
+opens the panel from what it holds; where no script runs, picture and table stand.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+from typing import TYPE_CHECKING, Final
+
+from notebookviz.viewer.bundle import bundle
+from notebookviz.viewer.packer import own_text
+from notebookviz.viewer.static import LICENCE, script_json
+
+if TYPE_CHECKING:
+    from notebookviz.viewer.static import Contents
+
+LARGEST_PICTURE: Final = 1 << 20
+_PICTURE: Final = """\
+<div data-notebookviz-picture="{key}">
+<div style="max-height:480px;overflow:auto;border:1px solid #8884"><img alt="Graph of {name}" src="data:image/svg+xml;base64,{data}"></div>
+<p style="font-size:13px">{name} as it was last drawn. Trust the notebook or run the cell to open modules.</p>
+{table}
+</div>"""
+_TABLE: Final = """\
+<div data-notebookviz-picture="{key}">
+{table}
+</div>"""
+
+
+def picture_html(key: str, name: str, table: str, picture: bytes = b"") -> str:
+    """HTML without scripts: the picture that the page has sent, if any, and the table.
+
+    Args:
+        key: The panel's.
+        name: What is shown.
+        table: HTML made by us.
+        picture: An SVG.
+
+    Example:
+        >>> "<img" in picture_html("7", "<b>", "<p>table</p>", b"<svg/>")
+        True
+    """
+    if not picture or len(picture) > LARGEST_PICTURE:
+        return _TABLE.format(key=key, table=table)
+    data = base64.b64encode(picture).decode()
+    return _PICTURE.format(key=key, name=html.escape(name), data=data, table=table)
+
+
+def output_script(key: str, contents: Contents, height: int) -> str:
+    """The script: what ``output.js`` does, with all that it needs.
+
+    Args:
+        key: The panel's.
+        contents: What the panel holds.
+        height: In pixels.
+
+    Example:
+        >>> from notebookviz.viewer.static import Contents
+        >>> "</" in output_script("7", Contents({"kind": "structure", "name": "</script>"}), 600)
+        False
+    """
+    given = {"id": key, "facts": contents.facts(height=height), "packed": base64.b64encode(bundle()).decode()}
+    code = own_text("output").partition("*/")[2].strip()
+    notice = f"Made with notebookviz (Apache-2.0). Drawn by Netron, copyright (c) Lutz Roeder, MIT licence:\n{LICENCE}"
+    return f"/* {notice} */\n({code})(element, {script_json(given)});"
