@@ -68,7 +68,7 @@ def test_node_sidebar_says_what_is_known(shown: Harness) -> None:
         "stem",
         "stride",
         "(1, 1)",
-        "net.py:7 in forward",
+        "called in net.py, line 7, in forward",
         "x = self.stem(x)",
         "Conv2d(3, 4)",
         "stem.weight",
