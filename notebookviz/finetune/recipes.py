@@ -107,8 +107,8 @@ def build_transform(recipe: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a calla
     """
     name, settings = str(recipe["name"]), recipe["settings"]
     if recipe.get("library") == "transformers":
-        kind = getattr(importlib.import_module("transformers"), name, None)
-        if not (inspect.isclass(kind) and name.endswith(("ImageProcessor", "ImageProcessorFast"))):
+        kind: Any = getattr(importlib.import_module("transformers"), name, None)
+        if not (_is_subclass(kind, object) and name.endswith(("ImageProcessor", "ImageProcessorFast"))):
             raise LoadingError(f"{name!r} is no image processor of transformers.", hint="Pass transform=….")
         return kind.from_dict(settings)
     kind = _transform_class(name)

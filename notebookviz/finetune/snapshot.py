@@ -28,12 +28,11 @@ def restored(model: nn.Module) -> Iterator[None]:
         >>> bool((model.weight == before).all())
         True
     """
-    tensors = {id(item): item for item in (*model.parameters(), *model.buffers())}.values()
-    kept = [(item, item.detach().clone()) for item in tensors]
+    kept = [(item, item.detach().clone()) for item in (*model.parameters(), *model.buffers())]
     gradients = [(item, item.grad) for item in model.parameters()]
     modes = [(module, module.training) for module in model.modules()]
-    for item, _ in gradients:
-        item.grad = None
+    for parameter, _ in gradients:
+        parameter.grad = None
     with undisturbed():
         try:
             yield

@@ -66,7 +66,9 @@ class LearningRates:
         if self.suggestion is not None:
             axes.axvline(self.suggestion, linestyle="--", color="black", label=f"suggestion {self.suggestion:.1e}")
         axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
-        axes.set_ylim(min(self.smoothed) * 0.9, max(self.smoothed[0], min(self.smoothed)) * 1.5)
+        low, high = min(self.losses), max(self.losses[0], self.smoothed[0])
+        margin = 0.1 * (high - low) or 1.0
+        axes.set_ylim(low - margin, high + 3 * margin)  # a loss that has left all bounds would flatten the rest
         axes.legend()
         return figure
 
@@ -94,7 +96,7 @@ def find_learning_rate(  # noqa: PLR0913 - the options are keywords, and each is
     """Train for a moment with a rising learning rate, and see where the loss falls fastest.
 
     This is the range test of L. N. Smith, Cyclical Learning Rates for Training Neural Networks (WACV 2017).  It ends
-    early when the loss grows beyond four times its best.  The model is put back bit for bit: weights, running
+    early when the smoothed loss grows beyond four times its best.  The model is put back bit for bit: weights, running
     statistics, gradients, modes, random generators.
 
     Args:
@@ -239,8 +241,9 @@ class _Watch(Callback):
 
     def on_step(self, step: Step) -> None:
         self.steps.append(step)
-        best = min(item.loss for item in self.steps)
-        if len(self.steps) >= self._count or (len(self.steps) > _LEAST and step.loss > self._diverged * abs(best)):
+        smoothed = _smooth(tuple(item.loss for item in self.steps))
+        left = len(self.steps) > _LEAST and smoothed[-1] > self._diverged * abs(min(smoothed))
+        if len(self.steps) >= self._count or left:
             self.stop.set()
 
     def on_end(self, training: Any) -> None:  # noqa: ANN401 - a Training

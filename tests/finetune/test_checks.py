@@ -107,8 +107,7 @@ REFUSED = {
     "no loader": (lambda: (model(), 5), r"^train_loader is int; a DataLoader, or another iterable of batches"),
     "a last batch of one, BatchNorm": (
         lambda: (nn.Sequential(nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Linear(8, 10)), loader(torch.arange(33) % 10)),
-        r"^The last batch of an epoch has one sample \(33 samples in batches of 16\), and BatchNorm can't take "
-        r"statistics of one\. Pass drop_last=True to the DataLoader, or another batch_size\.$",
+        r"^The last batch of an epoch has one sample \(33 samples in batches of 16\), .* Pass drop_last=True",
     ),
     "batches of one, BatchNorm": (
         lambda: (nn.Sequential(nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Linear(8, 10)), loader(TEN, batch_size=1)),
@@ -136,7 +135,7 @@ def test_what_is_wrong_is_said_before_the_first_step(name):
 def test_validation_labels_are_checked_too():
     with pytest.raises(InputError, match=r"^The labels of val_loader go from 0 to 11, but the head '3' has 10 scores"):
         fine_tune(model(), loader(TEN), loader(torch.arange(12)), verbose=False)
-    with pytest.raises(InputError, match="^val_loader is empty"):
+    with pytest.raises(InputError, match=r"^val_loader is empty"):
         fine_tune(model(), loader(TEN), loader(TEN[:0]), verbose=False)
 
 

@@ -24,7 +24,7 @@ def test_prefixes_and_nesting_are_seen_through(tmp_path):
         "plain.pth": state,
         "parallel.pth": {f"module.{name}": value for name, value in state.items()},
         "compiled.pth": {f"_orig_mod.{name}": value for name, value in state.items()},
-        "nested.pth": {"epoch": 3, "state_dict": {f"module._orig_mod.{name}": value for name, value in state.items()}},
+        "nested.pth": {"epoch": 3, "state_dict": {f"module._orig_mod.{key}": item for key, item in state.items()}},
         "model.pth": {"model": state, "optimizer": {"state": {0: {"exp": torch.ones(2)}}}},
     }
     for name, data in files.items():
@@ -82,8 +82,8 @@ def test_files_that_would_run_code_are_refused(tmp_path, monkeypatch):
     (tmp_path / "empty.pth").touch()
     torch.jit.save(torch.jit.script(nn.Linear(1, 1)), "script.pt")
     refused = {
-        "model.pth": r"^'model\.pth' holds other things than tensors \(torch\.nn\.\S+\): to read it would run code from "
-        r"the file, so it is not read\. Where it was made, save the weights alone: torch\.save\(model\.state_dict\(\)",
+        "model.pth": r"^'model\.pth' holds other things than tensors \(torch\.nn\.\S+\): to read it would run code "
+        r"from the file, so it is not read\. Where it was made, save the weights alone: torch\.save\(model\.state_",
         "evil.pth": r"^'evil\.pth' holds other things than tensors \(\S*open\)",
         "list.pth": r"^'list\.pth' holds list, not tensors by name\.",
         "two.pth": r"^'two\.pth' holds several dictionaries: 'a', 'b'\. Say which: key='a'\.$",
@@ -104,10 +104,10 @@ def test_files_that_would_run_code_are_refused(tmp_path, monkeypatch):
 class Images(Dataset):
     """Digits as images, with names and a preprocessing."""
 
-    classes = [f"digit {number}" for number in range(10)]
-
     def __init__(self, count=320):
         from torchvision import transforms
+
+        self.classes = [f"digit {number}" for number in range(10)]
 
         images, self.labels = (item[:count] for item in digits.tensors())
         self.images = [transforms.functional.to_pil_image(image.repeat(3, 1, 1)) for image in images]

@@ -53,7 +53,7 @@ class Noisy(Dataset):
     def __getitem__(self, at):
         import numpy as np
 
-        noise = torch.rand(1) * 0.1 + random.random() * 0.1 + float(np.random.rand()) * 0.1
+        noise = torch.rand(1) * 0.1 + random.random() * 0.1 + float(np.random.rand()) * 0.1  # noqa: NPY002 - what data sets use
         return self.images[at] + noise, self.labels[at]
 
 
@@ -255,7 +255,7 @@ def test_tied_weights_are_kept_once_and_tied_again(tmp_path):
 
 
 def test_two_trainings_of_one_model_are_refused():
-    model, watch = digits.plain(), Losses(stop_after=1, act=lambda: refused())
+    model, watch = digits.plain(), Losses(stop_after=1, act=lambda: refused())  # noqa: PLW0108 - it comes below
     said = []
 
     def refused():
