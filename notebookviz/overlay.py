@@ -26,6 +26,7 @@ BUILT_IN: Final = {
 }
 OWN: Final = "own: "
 _LONGEST: Final = 200
+_COMPILED: Final = "_orig_mod."  # what torch.compile puts into names, and the recording sees through
 
 
 def given(  # noqa: PLR0913 - each is documented
@@ -123,7 +124,7 @@ def _paths(recording: Recording, path_of: Callable[[Any], str | None], keys: lis
         while path:
             path = path.rpartition(".")[0]  # noqa: PLW2901
             known.setdefault(path, path)
-    found = [known.get(key) if isinstance(key, str) else path_of(key) for key in keys]
+    found = [known.get(key.replace(_COMPILED, "")) if isinstance(key, str) else path_of(key) for key in keys]
     missing = [key for key, path in zip(keys, found, strict=True) if path is None]
     if missing:
         raise _unknown(recording, missing, [path for path in known if path])

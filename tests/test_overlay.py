@@ -53,6 +53,16 @@ def test_every_parameter_and_module_name_is_a_key(panel, model):
     assert len(values(panel)) == 6
 
 
+def test_names_of_a_compiled_model_are_keys(model):
+    compiled = torch.compile(model)
+    found = show(compiled, input_size=(1, 4), browser=False)
+    found.overlay("norm", {name: p.norm() for name, p in compiled.named_parameters()})
+    assert set(values(found)) == {"0.weight", "0.bias", "2.0.weight", "2.0.bias"}
+    found.overlay("norm", {compiled: 1, model[2]: 2})
+    assert values(found) == {"": 1, "2": 2}
+    found.close()
+
+
 def test_numbers_of_any_library_and_those_that_json_lacks(panel):
     given = [torch.tensor(0.5), np.float32(1.5), math.nan, -math.inf, 1 << 60]
     panel.overlay("x", dict(zip(["0", "1", "2", "2.0", "2.1"], given, strict=True)))
