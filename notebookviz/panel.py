@@ -78,7 +78,9 @@ class Panel(anywidget.AnyWidget):
         self._lock = threading.RLock()
         self._job: Job[Any] | None = None
         self._question = Question(self._question_changed)
-        self._pictures = Pictures(lambda kind, number: self._event("picture", {"kind": kind, "number": number}), self._picture_came)
+        self._pictures = Pictures(
+            lambda kind, number: self._event("picture", {"kind": kind, "number": number}), self._picture_came
+        )
         self._grace: threading.Timer | None = None
         self._closed = True
         self._told = False
@@ -113,9 +115,7 @@ class Panel(anywidget.AnyWidget):
             served = {"id": self.key, "port": parts.server.port, "token": parts.server.token}
         else:
             served = {"id": self.key}
-        self._outputs = Outputs(
-            self.key, self.title, lambda: parts.fallback(self), lambda: parts.script(self)
-        )
+        self._outputs = Outputs(self.key, self.title, lambda: parts.fallback(self), lambda: parts.script(self))
         with self.hold_sync():
             self.graph = parts.view.graph if parts.view else b""
             self.state = {"opened": parts.opened, "selected": None}
