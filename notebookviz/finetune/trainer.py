@@ -7,17 +7,17 @@ import threading
 import time
 from collections.abc import Sized
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from notebookviz.errors import InputError
-from notebookviz.finetune import nonfinite
+from notebookviz.finetune import nonfinite, sharing
 from notebookviz.finetune.events import Epoch, Step
 from notebookviz.finetune.memory import peak_memory
 from notebookviz.finetune.metrics import Meter, lower_is_better
 from notebookviz.finetune.modes import Modes
+from notebookviz.finetune.plan import Plan, Progress
 from notebookviz.finetune.result import Best, Training
 from notebookviz.finetune.rng import Order, RandomState, mixed, seed_all, undisturbed
 from notebookviz.finetune.stopping import Stop
@@ -30,46 +30,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from notebookviz.finetune.events import Callback
-
-
-@dataclass(slots=True)
-class Plan:
-    """All that a training is told before it starts.
-
-    Attributes:
-        epochs: How many passes over the data.
-        accumulate: Batches for each step of the optimiser.
-        clip: Largest norm of the gradients; None leaves them.
-        patience: Epochs without a better value after which it ends; None for never.
-        monitor: Name of the value that tells which epoch is best.
-        seed: Of the order of the data, and of all that is random.
-        save_every: Steps between checkpoints within an epoch; None for none.
-        step_per_epoch: Whether the schedule goes on once an epoch rather than once a step.
-    """
-
-    epochs: int
-    accumulate: int = 1
-    clip: float | None = None
-    patience: int | None = None
-    monitor: str = "train_loss"
-    seed: int = 0
-    save_every: int | None = None
-    step_per_epoch: bool = False
-
-
-@dataclass(slots=True)
-class Progress:
-    """Where a training stands; a checkpoint holds all of it."""
-
-    epoch: int = 0
-    batches: int = 0
-    step: int = 0
-    loss_sum: float = 0.0
-    samples: int = 0
-    epoch_seconds: float = 0.0
-    seconds: float = 0.0
-    records: list[Epoch] = field(default_factory=list)
-    best: Best | None = None
 
 
 class NotFiniteError(Exception):
@@ -162,29 +122,10 @@ class Trainer:
         self._runner = self.accelerator.prepare_model(self.model)
         self._forget_gradients()
         if self.accelerator.num_processes > 1:
-            self.loader = self._divided(self.loader, even=True)
-            self.val_loader = self.val_loader and self._divided(self.val_loader, even=False)
+            self.loader = sharing.shared(self.loader, self.accelerator, even=True)
+            self.val_loader = self.val_loader and sharing.shared(self.val_loader, self.accelerator, even=False)
         for metric in self.metrics.values():
             metric.to(self.accelerator.device)
-
-    def _divided(self, loader: Any, *, even: bool) -> Any:  # noqa: ANN401 - a DataLoader
-        """Each process gets a part of each batch, so that a batch is as large as the user said."""
-        from accelerate.data_loader import prepare_data_loader
-
-        size, count = getattr(loader, "batch_size", None), self.accelerator.num_processes
-        if size is None or size % count:
-            raise InputError(
-                f"The loader's batch_size is {size}; {count} processes share each batch.",
-                hint=f"Pass a multiple of {count}.",
-            )
-        return prepare_data_loader(
-            loader,
-            num_processes=self.accelerator.num_processes,
-            process_index=self.accelerator.process_index,
-            split_batches=True,
-            even_batches=even,
-            rng_types=["generator"],
-        )
 
     def _forget_gradients(self) -> None:
         for parameter in self._learning:
@@ -296,10 +237,7 @@ class Trainer:
         """The mean over all processes: they must agree on a loss that is not finite, and on a stop."""
         if self.accelerator.num_processes == 1:
             return loss, samples
-        sums = torch.tensor(
-            [loss * samples, samples, self._stop.asked], device=self.accelerator.device, dtype=torch.float64
-        )
-        total, count, stops = self.accelerator.reduce(sums, "sum").tolist()
+        total, count, stops = sharing.summed(self.accelerator, loss * samples, samples, self._stop.asked)
         if stops:
             self._stop.ask()
         return total / count, int(count)

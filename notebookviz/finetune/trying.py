@@ -14,10 +14,11 @@ from notebookviz.errors import InputError, MissingExtraError
 from notebookviz.finetune import checks
 from notebookviz.finetune.accelerating import accelerating
 from notebookviz.finetune.events import Callback
+from notebookviz.finetune.plan import Plan
 from notebookviz.finetune.running import training_of
 from notebookviz.finetune.schedules import make_optimizer
 from notebookviz.finetune.snapshot import restored
-from notebookviz.finetune.trainer import Plan, Trainer
+from notebookviz.finetune.trainer import Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -13,9 +13,10 @@ from notebookviz.finetune.accelerating import accelerating
 from notebookviz.finetune.events import Printer
 from notebookviz.finetune.keeping import Keeper
 from notebookviz.finetune.metrics import default_metrics, named_metrics
+from notebookviz.finetune.plan import Plan
 from notebookviz.finetune.running import training_of
 from notebookviz.finetune.schedules import make_optimizer, make_schedule
-from notebookviz.finetune.trainer import Plan, Trainer
+from notebookviz.finetune.trainer import Trainer
 
 if TYPE_CHECKING:
     import os
