@@ -1,0 +1,39 @@
+"""Colours and the selection between cells, in a real JupyterLab."""
+
+from __future__ import annotations
+
+import pytest
+from cells import SHOW_SMALL
+from driver import wait_until
+from panel_view import PanelView
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.jupyter, pytest.mark.slow]
+
+NORMS = "panel.overlay('norm', {name: p.norm() for name, p in model.named_parameters()})"
+LATE = "import time\npanel.overlay('late', {'first': 7})\ntime.sleep(8)"
+
+
+def test_colours_from_cells_and_the_selection_in_the_next_one(lab, open_notebook):
+    notebook = open_notebook(lab, [f"{SHOW_SMALL}\n{NORMS}", "print(panel.selected is model.first)", LATE])
+    notebook.run(0)
+    panel = PanelView(notebook)
+    graph = panel.graph()
+    panel.wait_drawn(graph)
+    painted = panel.scope.locator(".row .painted")
+    wait_until(lambda: painted.count() > 0, "the rows are coloured by what the same cell gave")
+    panel.click_row(graph.index_of("first"))
+    (output,) = notebook.run(1)
+    assert output["text"] == "True\n"
+    notebook.start(2)
+    colour = panel.scope.get_by_label("Colour by")
+    expect(colour).to_have_value("own: late")
+    expect(painted).to_have_text(["7"])
+    colour.select_option(label="parameters")
+    expect(panel.scope.locator(".legend")).to_contain_text("parameters")
+    assert notebook.page.locator(".jp-InputArea-prompt", has_text="[*]").count() == 1, "it came while the cell ran"
+    wait_until(lambda: panel.state()["overlay"] == "params", "Python was told which colours are shown")
+    notebook.command("docmanager:save")
+    notebook.load()
+    expect(panel.scope.get_by_label("Colour by")).to_have_value("params")
+    assert notebook.traffic.errors == []
