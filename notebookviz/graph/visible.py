@@ -119,6 +119,7 @@ class _Seen:
     def _flows(self) -> dict[tuple[str, str], dict[str, None]]:
         """The shapes that flow from box to box; ends outside of what fills the canvas are inputs and outputs."""
         ends = Ends(self._recording)
+        frames = set(self._order) - set(self._stands)
         for position, item in enumerate(self._recording.inputs):
             for value in item.values:
                 ends.made[value] = -1 - position
@@ -128,6 +129,8 @@ class _Seen:
                 continue
             source = self._end(ends.made[value], value, "input")
             for taker in sorted(takers, key=_order):
+                if taker in frames:
+                    continue  # a module call that failed takes what it was given, but opened it is no box
                 target = self._end(taker, value, "output")
                 inside = source.isdigit() or target.isdigit() or self._root == 0
                 if source != target and inside:

@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 class Ends:
-    """Who makes each value, and who takes it: operators, module calls in which none ran, and the model's outputs."""
+    """Who makes each value, and who takes it: operators, module calls in which none ran or that failed, and the model's outputs."""
 
     def __init__(self, recording: Recording) -> None:
         self.made: dict[int, int] = {}
@@ -25,7 +25,7 @@ class Ends:
         inner = {node.parent for node in recording.nodes}
         for node in recording.nodes:
             taken = {value for item in node.inputs for value in item.values}
-            if node.kind == "operator" or node.index not in inner:
+            if node.kind == "operator" or node.index not in inner or "failed" in node.marks:
                 for value in node.outputs:
                     if value not in taken:
                         self.made.setdefault(value, node.index)

@@ -30,14 +30,18 @@ def drawn(recording: Recording, opened: set[int]) -> tuple[set[int], set[tuple[s
 
     nodes = {stands(node.index) for node in recording.nodes[1:] if _shown(recording, node.index)}
     frames = {index for index in opened if index and all(item in opened for item in _above(recording, index))}
-    return nodes | frames, _edges(recording, stands)
+    return nodes | frames, _edges(recording, stands, frames)
 
 
-def _edges(recording: Recording, stands: object) -> set[tuple[str, str]]:
+def _edges(recording: Recording, stands: object, frames: set[int]) -> set[tuple[str, str]]:
     made: dict[int, str] = {
         value: f"input-{position}" for position, item in enumerate(recording.inputs) for value in item.values
     }
-    work = [node for node in recording.nodes[1:] if node.kind == "operator" or not _operators(recording, node.index)]
+    work = [
+        node
+        for node in recording.nodes[1:]
+        if node.kind == "operator" or not _operators(recording, node.index) or "failed" in node.marks
+    ]
     for node in work:
         taken = {value for item in node.inputs for value in item.values}
         for value in node.outputs:
@@ -46,7 +50,7 @@ def _edges(recording: Recording, stands: object) -> set[tuple[str, str]]:
     edges = set()
     for node in work:
         for value in {value for item in node.inputs for value in item.values}:
-            if value in made:
+            if value in made and node.index not in frames:
                 edges.add((made[value], str(stands(node.index))))  # type: ignore[operator]
     for position, item in enumerate(recording.outputs):
         edges |= {(made[value], f"output-{position}") for value in item.values if value in made}

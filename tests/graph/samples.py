@@ -174,6 +174,19 @@ def failed() -> Recording:
     return build.recording((Argument("x", (source,)),), (), failure=Failure(bad, "RuntimeError", "10 columns, 16 rows"))
 
 
+def stopped() -> Recording:
+    """A forward pass that stopped in a recurrent layer, which made its first states before it looked at its input."""
+    build = Builder()
+    root = build.module(-1, "Net", "", (0,), marks=frozenset[Mark]({"unfinished"}))
+    source = build.value(4, 12, 32)
+    turned = build.value(4, 32, 12)
+    build.operator(root, "transpose", (source,), turned)
+    bad = build.module(root, "LSTM", "lstm", (turned,), marks=frozenset[Mark]({"failed"}), message="Expected 32, got 12")
+    for _ in range(2):
+        build.operator(bad, "torch.zeros", (), build.value(1, 4, 64))
+    return build.recording((Argument("x", (source,)),), (), failure=Failure(bad, "RuntimeError", "Expected 32, got 12"))
+
+
 def hostile() -> Recording:
     """Every text is HTML with quotes, a line break and ten thousand characters."""
     build = Builder()

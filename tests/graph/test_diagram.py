@@ -19,6 +19,7 @@ SAMPLES = {
     "residual": samples.residual(),
     "folded": fold(samples.residual(5)),
     "failed": samples.failed(),
+    "stopped": samples.stopped(),
     "tree": samples.tree(),
     "hostile": samples.hostile(),
 }

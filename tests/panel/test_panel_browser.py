@@ -238,6 +238,7 @@ def test_columns_are_chosen_by_the_width_and_the_whole_model(tab, deep_page, dra
     assert tab.evaluate(CLIPPED, False) == []
     if width >= 950:
         assert {"output", "params", "MACs"} <= set(before)
+        assert tab.evaluate(CLIPPED, True) == []
     assert row(tab, "fc").locator(".cell.name").get_attribute("title") == "fc: failed"
     if width == 1600:
         assert row(tab, "conv1").locator(".cell", has_text="1×64×112×112").count() == 1

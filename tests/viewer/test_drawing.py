@@ -22,6 +22,7 @@ pytestmark = pytest.mark.browser
 SAMPLES = {
     "residual": samples.residual(),
     "failed": samples.failed(),
+    "stopped": samples.stopped(),
     "tree": samples.tree(),
     "folded": fold(samples.residual(5)),
 }

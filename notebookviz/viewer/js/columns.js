@@ -46,7 +46,9 @@ function number(key, title, help, get, always = () => false) {
     };
 }
 
+const ASKED = ['output', 'params', 'macs'];
 const LEAST_NAME = 90;
+const MOST_NAME = 170;
 const PADDING = 12;
 const ARROW = 12;
 const TWIST = 18;
@@ -85,11 +87,13 @@ export class Ruler {
     }
 
     /**
-     * How wide each column would be: its widest text, or its title.
+     * How wide each column would be: its widest text, or its title; one that says nothing never fits.
      * @param {object} recording @returns {Record<string, number>}
      */
     columns(recording) {
-        return Object.fromEntries(Object.values(COLUMNS).map((column) => [column.key, this.widest(recording, column)]));
+        const rows = recording.nodes.filter(({ index }) => recording.isRow(index));
+        const says = ({ text }) => rows.some((node) => text(node, recording) !== '');
+        return Object.fromEntries(Object.values(COLUMNS).map((column) => [column.key, says(column) ? this.widest(recording, column) : Infinity]));
     }
 
     /** How wide one column would be. @param {object} recording @param {Column} column @returns {number} Pixels. */
@@ -99,6 +103,16 @@ export class Ruler {
         const width = Math.max(...texts.slice(0, 12).map((each) => this.width(each)), this.width(title) + ARROW);
         return Math.min(most, width) + PADDING;
     }
+}
+
+/**
+ * How wide a table should be at first: names can be read beside what is asked for most.
+ * @param {number} name The room that the longest name of the model takes.
+ * @param {Record<string, number>} widths Of the other columns.
+ * @returns {number} Pixels.
+ */
+export function comfortable(name, widths) {
+    return ASKED.reduce((sum, key) => sum + (Number.isFinite(widths[key]) ? widths[key] : 0), Math.min(name, MOST_NAME));
 }
 
 /**
@@ -121,7 +135,7 @@ export function fitting(width, frozen, name, widths) {
             }
         }
     };
-    take(['output', 'params', 'macs'], LEAST_NAME);
+    take(ASKED, LEAST_NAME);
     take(rest, Math.max(LEAST_NAME, Math.min(name, 0.4 * width)));
     return Object.values(COLUMNS).filter((column) => taken.has(column.key));
 }

@@ -42,7 +42,7 @@ export class Header {
         const frozen = totals.params && totals.trainable !== totals.params ? `, ${count(totals.trainable)} trainable` : '';
         facts.push(fact(`${count(totals.params)} params${frozen}`, `${totals.params.toLocaleString('en')} parameters, ${totals.trainable.toLocaleString('en')} trainable`));
         if (totals.macs) {
-            const [sign, least] = nodes.some(({ marks }) => marks.includes('uncounted')) ? ['≥ ', 'At least '] : ['', ''];
+            const [sign, least] = data.failure || nodes.some(({ marks }) => marks.includes('uncounted')) ? ['≥ ', 'At least '] : ['', ''];
             facts.push(fact(`${sign}${amount(totals.macs, 'MACs')}`, `${least}${totals.macs.toLocaleString('en')} multiply-adds for this input`));
         }
         facts.push(this._input(data, tensors));

@@ -49,7 +49,7 @@ export class Panel {
         this._subject = source.subject;
         const { overlays = [], ...state } = source.state;
         this._overlays = overlays;
-        this._state = { view: null, options: null, split: 40, tab: 'graph', overlay: '', ...state, kind: 'structure' };
+        this._state = { view: null, options: null, tab: 'graph', overlay: '', ...state, kind: 'structure' };
         this._live = source.transport.state !== 'saved';
         this._keeping = null;
         this._cut = '';
@@ -204,7 +204,7 @@ export class Panel {
         }
         const middle = element('div', { class: 'middle' });
         if (!file) {
-            middle.append(this._table.node, widthSplitter(this.root, this._state, () => this._keep()));
+            middle.append(this._table.node, widthSplitter(this.root, this._table.node, this._state, () => this._keep()));
         }
         middle.append(this._stage.node);
         parts.push(middle, this._status.node);

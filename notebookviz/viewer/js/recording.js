@@ -153,10 +153,10 @@ export class Recording {
         return { nodes, clusters, total };
     }
 
-    /** @param {number} index @returns {boolean} Whether values start and end here: an operator, or a module call in which none ran. */
+    /** @param {number} index @returns {boolean} Whether values start and end here: an operator, or a module call in which none ran or that failed. */
     computes(index) {
-        const { kind } = this.nodes[index];
-        return kind === 'operator' || (kind === 'module' && index > 0 && !this._ran[index]);
+        const { kind, marks } = this.nodes[index];
+        return kind === 'operator' || (kind === 'module' && index > 0 && (!this._ran[index] || marks.includes('failed')));
     }
 
     /** @returns {Map<number, {from: End|undefined, to: End[]}>} Who makes and who takes each value. */
@@ -185,7 +185,7 @@ export class Recording {
         }
     }
 
-    /** Who makes and who takes each value: operators, and module calls in which no operator ran. */
+    /** Who makes and who takes each value: operators, and module calls in which no operator ran or that failed. */
     _connect() {
         const ran = this._ran = new Array(this.nodes.length).fill(false);
         for (const { index, kind } of this.nodes) {

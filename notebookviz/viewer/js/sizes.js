@@ -4,12 +4,15 @@ import { splitter } from './splitter.js';
 
 export const LEAST = 320;
 
-/** @param {HTMLElement} root @param {{split: number}} state @param {() => void} done */
-export function widthSplitter(root, state, done) {
+/** @param {HTMLElement} root @param {HTMLElement} table @param {{split?: number}} state @param {() => void} done */
+export function widthSplitter(root, table, state, done) {
     const put = (value) => root.style.setProperty('--split', `${value}%`);
-    put(state.split);
+    if (state.split) {
+        put(state.split);
+    }
     return splitter({
-        orientation: 'vertical', label: 'Width of the module table', least: 15, most: 70, step: 2, get: () => state.split, done,
+        orientation: 'vertical', label: 'Width of the module table', least: 15, most: 70, step: 2, done,
+        get: () => state.split ?? (100 * table.offsetWidth) / (root.clientWidth || 1),
         set: (value) => {
             state.split = value;
             put(value);

@@ -1,6 +1,6 @@
 /** The module table: an ARIA treegrid that draws only the rows in view. */
 
-import { Ruler, fitting, indent } from './columns.js';
+import { Ruler, comfortable, fitting, indent } from './columns.js';
 import { overlayColumn } from './colouring.js';
 import { count, memory } from './format.js';
 import { element } from './dom.js';
@@ -143,6 +143,7 @@ export class Table {
         this._ruler ??= new Ruler(this.grid);
         this._widths ??= this._ruler.columns(this._recording);
         this._longest ??= this._measured();
+        this.node.style.setProperty('--comfortable', `${comfortable(this._longest, this._widths) + 8}px`);
         const columns = this._fitting(width - 8);
         this._room = width - 8 - columns.reduce((sum, { key }) => sum + (key === 'name' ? 0 : this._widths[key]), 0);
         if (columns.map((column) => column.key).join() !== this._columns.map((column) => column.key).join()) {
