@@ -81,7 +81,8 @@ class Tree:
 def opening(recording: Recording, limit: int = OPENING_NODES, depth: int | None = None) -> list[int]:
     """What is open at first: module calls down to the greatest depth that shows at most ``limit`` nodes.
 
-    The root is always open, and all that encloses a failure.  Folds stay closed, and so does what stands beside one.
+    The root is always open, and all that encloses a failure.  Folds stay closed, and so does what stands
+    beside one, and a module that refused its input before anything in it took it.
 
     Args:
         recording: What capture returned.
@@ -106,7 +107,17 @@ def opening(recording: Recording, limit: int = OPENING_NODES, depth: int | None 
         level += 1
     if recording.failure is not None:
         opened.update(tree.ancestors(recording.failure.node))
+        if depth is None and _refused(tree, recording.failure.node):
+            opened.discard(recording.failure.node)
     return sorted(opened)
+
+
+def _refused(tree: Tree, failed: int) -> bool:
+    """Whether nothing in a module took what it was given: opened, it would hang in the air."""
+    nodes = tree.recording.nodes
+    given = {value for item in nodes[failed].inputs for value in item.values}
+    inside = [node for node in nodes[failed + 1 :] if failed in tree.ancestors(node.index)]
+    return failed > 0 and given.isdisjoint(value for node in inside for item in node.inputs for value in item.values)
 
 
 def _inside(tree: Tree, index: int, *, folds: bool) -> list[int]:

@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 class Ends:
-    """Who makes each value, and who takes it: operators, module calls in which none ran or that failed, and the model's outputs."""
+    """Who makes and who takes each value: operators, calls in which none ran or that failed, the model's outputs."""
 
     def __init__(self, recording: Recording) -> None:
         self.made: dict[int, int] = {}

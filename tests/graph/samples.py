@@ -181,7 +181,9 @@ def stopped() -> Recording:
     source = build.value(4, 12, 32)
     turned = build.value(4, 32, 12)
     build.operator(root, "transpose", (source,), turned)
-    bad = build.module(root, "LSTM", "lstm", (turned,), marks=frozenset[Mark]({"failed"}), message="Expected 32, got 12")
+    bad = build.module(
+        root, "LSTM", "lstm", (turned,), marks=frozenset[Mark]({"failed"}), message="Expected 32, got 12"
+    )
     for _ in range(2):
         build.operator(bad, "torch.zeros", (), build.value(1, 4, 64))
     return build.recording((Argument("x", (source,)),), (), failure=Failure(bad, "RuntimeError", "Expected 32, got 12"))

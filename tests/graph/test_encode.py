@@ -8,7 +8,7 @@ import json
 import pytest
 
 from notebookviz.graph.encode import encode, pack
-from notebookviz.graph.records import Mark
+from notebookviz.graph.records import Argument, Failure, Mark
 from notebookviz.graph.tree import Tree, opening
 from tests.graph import samples
 from tests.graph.expected import drawn, openable
@@ -85,3 +85,17 @@ def test_a_tree_that_could_not_be_run_is_open_as_far_as_forty_nodes() -> None:
     tree = build.recording((), (), tensors="none")
     parts = [node.index for node in tree.nodes if node.path.isdigit()]
     assert opening(tree) == [0, *parts]
+
+
+def test_a_module_that_refused_its_input_is_closed_and_one_that_took_it_is_open() -> None:
+    refused = samples.stopped()
+    assert opening(refused) == [0]
+    assert opening(refused, depth=9) == [0, refused.failure.node]
+    build = samples.Builder()
+    root = build.module(-1, "Net", "", (0,))
+    source = build.value(2, 4)
+    bad = build.module(root, "Block", "block", (source,), marks=frozenset[Mark]({"failed"}))
+    for _ in range(2):
+        build.operator(bad, "sin", (source,), build.value(2, 4))
+    took = build.recording((Argument("x", (source,)),), (), failure=Failure(bad, "ValueError", "no"))
+    assert opening(took) == [0, bad]

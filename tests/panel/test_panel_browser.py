@@ -189,6 +189,27 @@ def test_the_totals_stand_below(saved, model):
     assert bytes_text(4 * total) in texts
 
 
+@pytest.mark.parametrize("width", [600, 1000])
+def test_a_long_input_is_cut_before_its_edit_button(tab, width):
+    class Many(nn.Module):
+        def forward(self, *, alpha, beta, gamma, delta):
+            return alpha + beta + gamma + delta
+
+    names = ("alpha", "beta", "gamma", "delta")
+    panel = api.show(Many(), kwargs={name: torch.zeros(1, 3, 224, 224) for name in names}, browser=False)
+    try:
+        tab.set_viewport_size({"width": width, "height": 700})
+        tab.goto(panel.url)
+        edit = tab.get_by_role("button", name="edit")
+        box, bar = edit.bounding_box(), tab.locator(".header .facts").bounding_box()
+        assert bar["x"] <= box["x"]
+        assert box["x"] + box["width"] <= bar["x"] + bar["width"]
+        assert abs((box["y"] + box["height"] / 2) - (bar["y"] + bar["height"] / 2)) < 4
+        edit.click(timeout=5000)
+    finally:
+        panel.close()
+
+
 def test_columns_suit_the_width(saved):
     counts = []
     for width in (500, 1000, 1600, 2400):
