@@ -1,0 +1,114 @@
+"""A notebook that was saved: opened without its kernel, untrusted, exported; never an empty box."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from cells import SHOW_SMALL
+from driver import wait_until
+from panel_view import PanelView
+
+pytestmark = [pytest.mark.browser, pytest.mark.jupyter, pytest.mark.slow]
+
+HEIGHTS = """() => Array.from(document.querySelectorAll('.jp-OutputArea-child'), child => child.offsetHeight)"""
+PICTURE = "img[alt='Graph of Small']"
+
+
+def wait_for_picture(notebook):
+    """Until the notebook holds the picture that the page has sent."""
+    wait_until(
+        lambda: any("<img alt" in output["data"].get("text/html", "") for output in notebook.outputs(0)),
+        "the picture stands in the output",
+    )
+
+
+def run_and_save(notebook):
+    """Run and save a notebook; returns what the recording says."""
+    notebook.run(0)
+    panel = PanelView(notebook)
+    graph = panel.graph()
+    panel.wait_drawn(graph)
+    wait_for_picture(notebook)
+    alive, *standing = notebook.page.evaluate(HEIGHTS)
+    assert alive >= 600
+    assert standing == [0, 0]
+    notebook.command("docmanager:save")
+    return graph
+
+
+def goes_on(notebook, graph):
+    """The panel draws, and its modules open and close."""
+    panel = PanelView(notebook)
+    opened = set(graph.data["opened"])
+    panel.wait_drawn(graph, opened)
+    panel.close_module(graph.index_of("blocks.0"))
+    panel.wait_drawn(graph, opened - {graph.index_of("blocks.0")})
+
+
+def test_with_its_kernel_the_widget_comes_back_alone_and_without_it_the_panel_opens_from_its_output(
+    either, open_notebook
+):
+    notebook = open_notebook(either, [SHOW_SMALL])
+    graph = run_and_save(notebook)
+    notebook.load()
+    PanelView(notebook).wait_drawn(graph)
+    assert notebook.page.locator("iframe.netron").count() == 1
+    assert notebook.page.evaluate(HEIGHTS)[1:] == [0, 0]
+
+    notebook.server.end_kernels()
+    notebook.load()
+    notebook.page.locator(".jp-Cell-outputArea").first.scroll_into_view_if_needed()
+    goes_on(notebook, graph)
+    widget, picture, panel = notebook.page.evaluate(HEIGHTS)
+    assert (widget, picture) == (0, 0)
+    assert panel >= 600
+    assert not notebook.page.get_by_text("Error displaying widget").is_visible()
+
+
+def test_untrusted_it_shows_picture_and_table_and_runs_no_script(lab, open_notebook):
+    notebook = open_notebook(lab, [SHOW_SMALL])
+    run_and_save(notebook)
+    notebook.server.end_kernels()
+    path = notebook.server.work / notebook.name
+    content = json.loads(path.read_text())
+    content["metadata"]["title"] = "changed by someone else"
+    content["cells"][0]["source"] = [*content["cells"][0]["source"], "\n# changed"]
+    content["cells"][0]["metadata"].pop("trusted", None)
+    path.write_text(json.dumps(content))
+    notebook.load()
+    picture = notebook.page.locator(PICTURE)
+    picture.wait_for()
+    width, height = picture.evaluate("async each => { await each.decode(); return [each.width, each.height]; }")
+    assert width > 200
+    assert height > 400
+    assert notebook.page.get_by_role("cell", name="blocks", exact=True).is_visible()
+    assert notebook.page.locator("iframe.netron, script[data-notebookviz]").count() == 0
+    assert all(notebook.page.evaluate(HEIGHTS))
+
+
+def test_exported_by_nbconvert(lab, open_notebook, browser, tmp_path):
+    notebook = open_notebook(lab, [SHOW_SMALL])
+    graph = run_and_save(notebook)
+    source = notebook.server.work / notebook.name
+    target = tmp_path / "exported.html"
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", "--output", str(target), str(source)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    assert "copyright (c) Lutz Roeder" in target.read_text()
+    for scripts in (True, False):
+        context = browser.new_context(
+            offline=True, java_script_enabled=scripts, viewport={"width": 1200, "height": 1600}
+        )
+        try:
+            notebook.page = context.new_page()
+            notebook.page.goto(target.as_uri())
+            if scripts:
+                goes_on(notebook, graph)
+                assert not notebook.page.locator(PICTURE).is_visible()
+            else:
+                assert notebook.page.locator(PICTURE).is_visible()
+                assert notebook.page.get_by_role("cell", name="blocks", exact=True).is_visible()
+        finally:
+            context.close()
