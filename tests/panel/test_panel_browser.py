@@ -206,6 +206,10 @@ def test_a_long_input_is_cut_before_its_edit_button(tab, width):
         assert box["x"] + box["width"] <= bar["x"] + bar["width"]
         assert abs((box["y"] + box["height"] / 2) - (bar["y"] + bar["height"] / 2)) < 4
         edit.click(timeout=5000)
+        form = tab.get_by_role("dialog", name="Input size")
+        field, go = form.get_by_role("textbox").bounding_box(), form.get_by_role("button").bounding_box()
+        assert field["x"] + field["width"] <= go["x"]
+        assert go["x"] + go["width"] <= width
     finally:
         panel.close()
 

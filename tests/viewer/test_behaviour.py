@@ -227,6 +227,10 @@ def test_a_first_double_click_opens_though_the_sidebar_moves_the_graph(harness: 
     assert harness.do("toggle", again)["id"] == 3
     harness.frame.locator(".cluster[data-id='3']").wait_for()
     assert harness.page.evaluate("harness.count('toggle')") == 1
+    harness.frame.wait_for_function("Number(document.getElementById('sidebar').style.opacity) === 0")
+    assert harness.frame.evaluate("String(getSelection())") == ""
+    harness.frame.locator(".cluster.select[data-id='3']").wait_for()
+    assert harness.last("select")["id"] == 3
 
 
 def test_the_sidebar_of_a_node_follows_the_panels_selection(harness: Harness) -> None:

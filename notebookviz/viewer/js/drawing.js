@@ -143,15 +143,26 @@ export function createDrawing(netron, grapher, host, post) {
             Object.assign(this.options, options);
         }
 
+        /** Whether the sidebar is open. */
+        get beside() {
+            return Number(host.document.getElementById('sidebar').style.opacity) > 0;
+        }
+
         /** Whether the sidebar is open and describes what is selected. */
         get _describes() {
-            const { document } = host;
             const titles = ['Node Properties', 'Connection Properties', 'Tensor Properties'];
-            return Number(document.getElementById('sidebar').style.opacity) > 0 && titles.includes(document.getElementById('sidebar-title').textContent);
+            return this.beside && titles.includes(host.document.getElementById('sidebar-title').textContent);
         }
 
         closeSidebar() {
             host.document.getElementById('sidebar-closebutton').click();
+        }
+
+        /** Closes the sidebar and keeps this node selected. @param {number} id */
+        uncover(id) {
+            this.closeSidebar();
+            this.target.select([this.structure.node(id)], 'panel');
+            this._next = id; // what the sidebar did to the selection is no choice
         }
 
         /** A sentence at the head of the sidebar of a tensor, if that is what is shown. */
@@ -473,8 +484,11 @@ export function createDrawing(netron, grapher, host, post) {
     }
 
     const view = new Drawing();
-    watchDoubleClicks(host.document, (id, open) => {
+    watchDoubleClicks(host.document, () => view.beside, (id, open, beside) => {
         if (view.structure && view.structure.opened.has(id) === open) {
+            if (!beside) {
+                view.uncover(id); // the first click opened the sidebar, over what now opens
+            }
             view.toggleModule(view.structure.node(id));
         }
     });

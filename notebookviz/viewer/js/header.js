@@ -74,11 +74,11 @@ export class Header {
 
     _edit(anchor, input) {
         const field = element('input', { type: 'text', value: input || '', spellcheck: 'false', 'aria-label': 'Input size, for example 1×3×224×224 float32' });
-        field.style.width = `${Math.min(64, Math.max(24, field.value.length + 2))}ch`;
         const said = element('p', { class: 'said', role: 'alert' });
         const go = element('button', { type: 'submit', class: 'action', text: 'Look' });
         const form = element('form', { class: 'popover edit', role: 'dialog', 'aria-label': 'Input size' },
             element('label', { text: 'Input size' }, field), go, said);
+        form.style.width = `max(340px, ${Math.min(64, field.value.length + 2)}ch + 90px)`;
         form.addEventListener('submit', async (event) => {
             event.preventDefault();
             go.disabled = true;
