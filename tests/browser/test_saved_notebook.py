@@ -14,6 +14,11 @@ from panel_view import PanelView
 pytestmark = [pytest.mark.browser, pytest.mark.jupyter, pytest.mark.slow]
 
 HEIGHTS = """() => Array.from(document.querySelectorAll('.jp-OutputArea-child'), child => child.offsetHeight)"""
+LATE = """() => {
+  const style = document.createElement('style');
+  style.dataset.notebookvizLive = document.querySelector('[data-notebookviz-page]').dataset.notebookvizPage;
+  document.head.append(style);
+}"""
 PICTURE = "img[alt='Graph of Small']"
 
 
@@ -66,6 +71,10 @@ def test_with_its_kernel_the_widget_comes_back_alone_and_without_it_the_panel_op
     assert (widget, picture) == (0, 0)
     assert panel >= 600
     assert not notebook.page.get_by_text("Error displaying widget").is_visible()
+
+    notebook.page.evaluate(LATE)  # as the loader of a widget does that comes after all
+    wait_until(lambda: notebook.page.locator("iframe.netron").count() == 0, "the panel without a widget is gone")
+    assert notebook.page.get_by_text("Error displaying widget").is_visible()
 
 
 def test_untrusted_it_shows_picture_and_table_and_runs_no_script(lab, open_notebook):

@@ -3,7 +3,7 @@
  * without one, in place of its picture.  Python writes this text into each output, so it imports nothing.
  */
 async (element, { id, facts, packed }) => {
-    const PATIENCE = 12000; // a widget that is still looked for then has no kernel
+    const PATIENCE = 8000; // a widget that is still looked for then has no kernel
     const alive = () => document.querySelector(`[data-notebookviz-live="${id}"]`) !== null;
     const area = () => element.closest('.jp-OutputArea');
     /** The output in which the notebook says that it looks for the widget, or that there is none. */
@@ -35,9 +35,18 @@ async (element, { id, facts, packed }) => {
     }
     const { source, ...texts } = await unpack();
     const { default: panel } = await import(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })));
-    panel.open(element, facts, texts);
+    const opened = panel.open(element, facts, texts);
     const style = document.createElement('style');
     style.textContent = `[data-notebookviz-picture="${id}"], .jp-OutputArea-child:has([data-notebookviz-picture="${id}"]) { display: none !important; }`;
     element.append(style);
-    widget()?.style.setProperty('display', 'none');
+    const gone = widget();
+    gone?.style.setProperty('display', 'none');
+    new MutationObserver((_, observer) => {
+        if (alive()) { // the kernel was only late
+            observer.disconnect();
+            opened.close();
+            style.remove();
+            gone?.style.removeProperty('display');
+        }
+    }).observe(document.head, { childList: true });
 }
