@@ -2,8 +2,8 @@
 
 Both train the same model on the same batches on the CPU in turns; what counts is the process's own CPU seconds from
 the end of the first step to the end of the third epoch, so that the machine's other work falls out.  The figure is the
-median of the ratios of neighbouring runs.  The bare loop adds up its losses, as most do; ``fine_tune`` counts its
-metrics too.
+median of the ratios of neighbouring runs.  The bare loop adds up its losses, as most do, and has the same optimiser;
+``fine_tune`` counts its metrics too.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from notebookviz import fine_tune  # noqa: E402 - the root must be on the path first
 from notebookviz.finetune.events import Callback, Epoch, Step  # noqa: E402
+from notebookviz.finetune.groups import parameter_groups  # noqa: E402
 from tests.finetune import digits  # noqa: E402
 
 GOAL = 0.03
@@ -94,7 +95,7 @@ def tuned(model: nn.Module, data: DataLoader, rate: float) -> float:
 
 def bare(model: nn.Module, data: DataLoader, rate: float) -> float:
     """The same as people write it."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
+    optimizer = torch.optim.AdamW(parameter_groups(model, lr=rate))
     criterion = nn.CrossEntropyLoss()
     model.train()
     times = []

@@ -27,11 +27,14 @@ class Guard:
     def __init__(self, model: nn.Module) -> None:
         self._model = model
         self._buffers = [buffer for buffer in model.buffers() if buffer.numel() <= LARGEST]
-        self._state: tuple[torch.Tensor, list[torch.Tensor]] | None = None
+        self._kept = [buffer.clone() for buffer in self._buffers]
+        self._random = torch.get_rng_state()
 
     def remember(self) -> None:
         """Keep the buffers (running statistics) and torch's random state."""
-        self._state = torch.get_rng_state(), [buffer.clone() for buffer in self._buffers]
+        self._random = torch.get_rng_state()
+        if self._kept:
+            torch._foreach_copy_(self._kept, self._buffers)
 
     def explain(self, part: Batch) -> str:
         """Run the batch once more, watching each module; afterwards the model is as it was remembered."""
@@ -43,12 +46,9 @@ class Guard:
 
     def back(self) -> None:
         """Put buffers and random state back to what was remembered."""
-        if self._state is None:
-            return
-        random, buffers = self._state
-        torch.set_rng_state(random)
+        torch.set_rng_state(self._random)
         with torch.no_grad():
-            for buffer, before in zip(self._buffers, buffers, strict=True):
+            for buffer, before in zip(self._buffers, self._kept, strict=True):
                 buffer.copy_(before)
 
 

@@ -85,6 +85,8 @@ def make_schedule(optimizer: Any, schedule: Any, *, warmup: float, steps: int | 
             hint="For example warmup=100.",
         )
     rising = round(warmup * (steps or 0)) if warmup < 1 else int(warmup)
+    if schedule == "constant" and not rising:
+        return None
     return torch.optim.lr_scheduler.LambdaLR(optimizer, _factor(schedule, rising, steps))
 
 

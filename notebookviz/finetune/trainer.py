@@ -62,7 +62,7 @@ class Trainer:
         accelerator: Any,  # noqa: ANN401 - accelerate's Accelerator
         loaders: tuple[Iterable[Any], Iterable[Any] | None],
         task: Task,
-        optimizer: Any,  # noqa: ANN401 - torch's or accelerate's
+        optimizer: torch.optim.Optimizer,
         metrics: Mapping[str, Any],
         plan: Plan,
         callbacks: Sequence[Callback] = (),
@@ -74,7 +74,10 @@ class Trainer:
         self.accelerator = accelerator
         self.loader, self.val_loader = loaders
         self.task = task
-        self.optimizer = optimizer
+        # accelerate's wrappers cost as much as a small layer, and do nothing in one process without loss scaling.
+        alone = accelerator.distributed_type == "NO" and accelerator.scaler is None
+        self.optimizer: Any = optimizer if alone else accelerator.prepare_optimizer(optimizer)
+        self._backward: Any = torch.Tensor.backward if alone else accelerator.backward
         self.scheduler: Any = None
         self.metrics = metrics
         self.meter = Meter(metrics, task.judged)
@@ -219,7 +222,7 @@ class Trainer:
                 if not math.isfinite(value):
                     self._explain(part, value)
                 share = sizes[at] / sum(sizes)
-                self.accelerator.backward(loss if share == 1 else loss * share)
+                self._backward(loss if share == 1 else loss * share)
             self.meter.add(outputs, part.targets)
             mean += value * share
             seen += samples

@@ -274,7 +274,7 @@ def _try(  # noqa: PLR0913 - the parts of a training
                 accelerator=accelerator,
                 loaders=([checks.first_batch(loader, "train_loader")] if one_batch else loader, None),
                 task=prospect.task,
-                optimizer=accelerator.prepare_optimizer(made),
+                optimizer=made,
                 metrics={},
                 plan=Plan(epochs=1 << 30, seed=seed),
                 callbacks=[watch],

@@ -140,7 +140,7 @@ def fine_tune(  # noqa: PLR0913 - the options are keywords, and each is document
             accelerator=prepared,
             loaders=(train_loader, val_loader),
             task=prospect.task,
-            optimizer=prepared.prepare_optimizer(plain),
+            optimizer=plain,
             metrics=measured,
             plan=plan,
             callbacks=[*callbacks, *([Printer()] if verbose and prepared.is_main_process else [])],

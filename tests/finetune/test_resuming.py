@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, RandomSampler, TensorDataset
 
-from notebookviz import InputError, fine_tune
+from notebookviz import InputError, NotebookvizError, fine_tune
 from notebookviz.finetune.checkpoint import Checkpoint, CheckpointWarning
 from notebookviz.finetune.events import Callback
 from notebookviz.finetune.rng import mixed
@@ -191,6 +191,22 @@ def test_a_checkpoint_cut_between_its_renames_comes_back(tmp_path):
     Checkpoint({"a": torch.ones(1)}, {}, {"epoch": 1}).save(tmp_path / "last")
     (tmp_path / "last").rename(tmp_path / ".last.old")
     assert Checkpoint.read(tmp_path / "last").state["epoch"] == 1
+
+
+def test_a_checkpoint_that_can_not_take_its_place_leaves_the_old_one(tmp_path, monkeypatch):
+    Checkpoint({"a": torch.ones(1)}, {}, {"epoch": 1}).save(tmp_path / "last")
+    rename = Path.rename
+
+    def deny(path, target):
+        if path.name.endswith(".new"):
+            raise PermissionError(13, "denied")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", deny)
+    with pytest.raises(NotebookvizError, match=r"denied\. The one before it is as it was"):
+        Checkpoint({"a": torch.zeros(1)}, {}, {"epoch": 2}).save(tmp_path / "last")
+    assert Checkpoint.read(tmp_path / "last").state["epoch"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["last"]
 
 
 def test_a_folder_in_use_is_not_overwritten(tmp_path):
