@@ -178,7 +178,10 @@ def exportable_experts(model: torch.nn.Module) -> list[str]:
             with contextlib.suppress(AttributeError, TypeError, ValueError):
                 config._experts_implementation = "batched_mm"  # type: ignore[union-attr]  # noqa: SLF001
                 changed = True
-    return ["The experts were exported in their batched form (experts_implementation='batched_mm')."] if changed else []
+    # Every configuration of transformers has the setting; only some models have experts.
+    has = any("expert" in type(module).__name__.lower() for module in model.modules())
+    note = "The experts were exported in their batched form (experts_implementation='batched_mm')."
+    return [note] if changed and has else []
 
 
 def _repeated(tensor: torch.Tensor, mode: FakeTensorMode) -> torch.Tensor:

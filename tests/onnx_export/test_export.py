@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import types
 
 import onnx
 import pytest
@@ -223,3 +224,9 @@ def test_cache_and_experts_of_transformers_do_not_stop_it(in_process):
     assert result.outputs == ("y",)
     assert "experts_implementation='batched_mm'" in result.notes[0]
     assert (model.config._experts_implementation, model.config.use_cache) == ("grouped_mm", True)
+
+
+def test_a_setting_for_experts_without_experts_is_not_spoken_of(in_process):
+    model = nn.Sequential(nn.Linear(4, 2))
+    model.config = types.SimpleNamespace(_experts_implementation="grouped_mm")
+    assert export(model, (torch.randn(1, 4),)).notes == ()
