@@ -120,3 +120,21 @@ def test_what_lies_elsewhere_is_stepped_out_to(tab, deep, drawn):
     tab.get_by_role("searchbox", name="Find").fill("type:Tanh")
     tab.keyboard.press("Enter")
     expect(frame(tab).locator(".node.select .node-item text").first).to_have_text("Tanh")
+
+
+def test_keys_stay_with_the_panel_when_a_button_vanishes_under_its_click(tab, deep, drawn):
+    tab.goto(deep.url)
+    drawn(tab)
+    owner = "() => document.activeElement.className"
+    row(tab, "1").click()
+    tab.get_by_role("button", name="Show only 1 (Shift+Enter)").click()
+    back = tab.get_by_role("button", name="Back to Sequential (Backspace)")
+    expect(back).to_be_visible()
+    tab.wait_for_function("document.activeElement.className === 'notebookviz'")
+    tab.keyboard.press("Backspace")
+    expect(back).to_be_hidden()
+    tab.locator(".path .step", has_text="Sequential").first.click()
+    tab.wait_for_timeout(300)
+    assert tab.evaluate(owner) == "notebookviz"
+    tab.keyboard.press("/")
+    expect(tab.get_by_role("searchbox", name="Find")).to_be_focused()

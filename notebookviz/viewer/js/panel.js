@@ -25,6 +25,7 @@ import { line } from './text.js';
 import { theme, themeOf, watchTheme } from './colours.js';
 
 
+const KEYS = 100; // ms in which the browser notices that what had the focus is gone
 const COPIED = 4000;
 
 /**
@@ -58,11 +59,12 @@ export class Panel {
         host.style.height = source.height ? `${Math.max(LEAST, this._state.height || source.height)}px` : '100%';
         this._host = host;
         const shadow = host.attachShadow({ mode: 'open' });
-        this.root = element('div', { class: this._subject.kind === 'file' ? 'root file' : 'root', 'data-theme': theme() });
+        this.root = element('div', { class: this._subject.kind === 'file' ? 'root file' : 'root', tabindex: '-1', 'data-theme': theme() });
         shadow.append(element('style', { text: source.style }), this.root);
         for (const name of ['keydown', 'keyup', 'keypress']) {
             host.addEventListener(name, (event) => this._key(event));
         }
+        host.addEventListener('click', () => setTimeout(() => this._holdKeys(), KEYS));
         holder.append(host);
         this._build();
         this._unwatch = watchTheme((now) => {
@@ -388,6 +390,13 @@ export class Panel {
     }
 
     // Keys.
+
+    /** A button that vanished under its click took the focus with it: the keys stay with the panel, not with the notebook. */
+    _holdKeys() {
+        if (document.activeElement === document.body && this.root.isConnected) {
+            this.root.focus({ preventScroll: true });
+        }
+    }
 
     _key(event) {
         event.stopPropagation();
