@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     OnProgress = Callable[[str, float], object]
 
 LIVE = "live/"
-STAGES = ("preparing", "starting", "rebuilding", "tracing", "converting", "checking", "grouping", "writing", "comparing")
+STAGES = (
+    "preparing",
+    "starting",
+    "rebuilding",
+    "tracing",
+    "converting",
+    "checking",
+    "grouping",
+    "writing",
+    "comparing",
+)
 
 
 @dataclass(frozen=True, slots=True)
