@@ -33,8 +33,9 @@ bench: $(VENV)/.test $(VENV)/.browser ## Compare show() with the road it replace
 	$(BIN)/python benchmarks/run.py $(ARGS)
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/capture.py
+	$(BIN)/python benchmarks/finetune.py
 
-coverage: $(VENV)/.test ## Look at 400 models of torchvision, timm, transformers, diffusers; writes docs/coverage.md
+coverage: $(VENV)/.test ## Look at 530 models of torchvision, timm, transformers, diffusers; writes docs/coverage.md
 	$(PIP) 'diffusers>=0.30'
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.coverage $(ARGS)
 
