@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 LARGEST_PICTURE: Final = 1 << 20
 _PICTURE: Final = """\
 <div data-notebookviz-picture="{key}">
-<div style="max-height:480px;overflow:auto;border:1px solid #8884"><img alt="Graph of {name}" src="data:image/svg+xml;base64,{data}"></div>
+<div style="max-height:480px;overflow:auto;border:1px solid #8884">
+<img alt="Graph of {name}" src="data:image/svg+xml;base64,{data}">
+</div>
 <p style="font-size:13px">{name} as it was last drawn. Trust the notebook or run the cell to open modules.</p>
 {table}
 </div>"""
