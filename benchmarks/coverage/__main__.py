@@ -37,7 +37,7 @@ def main() -> int:
         for line in pool.run(chosen[:: options.every], options.jobs, limits):
             print(report.one_line(line), flush=True)
             report.keep(options.lines, line)
-    options.table.write_text(report.table(report.read(options.lines)))
+    options.table.write_text(report.table(report.read(options.lines), report.versions()))
     print(report.totals(report.read(options.lines)))
     return 0
 

@@ -13,7 +13,7 @@ from notebookviz.capture import capture, inputs
 from tests.capture import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from torch import nn
 
@@ -36,6 +36,7 @@ class Result:
         calls: Module calls that both saw.
         assumed: Sizes that were assumed and left out of the comparison.
         problem: Why it is not confirmed.
+        built: Name of the model that was looked at, where it may be another than the one that was asked for.
     """
 
     outcome: str
@@ -45,6 +46,7 @@ class Result:
     calls: int = 0
     assumed: int = 0
     problem: str = ""
+    built: str = ""
 
 
 @dataclass
@@ -56,29 +58,41 @@ class Subject:
         call: The input it is given where it is not shown without one.
         runs: What is run for real in its place, where hooks don't reach the model itself.
         compare: Whether plain hooks can tell what happens.
+        built: Its name, where it may be another than the one that was asked for.
     """
 
     model: nn.Module
     call: Call | None = None
     runs: nn.Module | None = None
     compare: bool = True
+    built: str = ""
 
 
-def check(subject: Subject, *, real: bool = True) -> Result:
-    """Look at a model without any input, where that fails with its own, and compare with a real run."""
-    result = look(subject, None, real=real)
+def check(subject: Subject, *, real: bool = True, shown: Callable[[Result], None] = lambda _: None) -> Result:
+    """Look at a model without any input, where that fails with its own, and compare with a real run.
+
+    Args:
+        subject: What is looked at.
+        real: Whether it is run for real.
+        shown: Called with what is known once there are shapes, since the real run may never end.
+
+    Returns:
+        What became of it.
+    """
+    result = look(subject, None, real=real, shown=shown)
     if result.outcome == "confirmed" or subject.call is None:
         return result
-    given = look(subject, subject.call, real=real)
+    given = look(subject, subject.call, real=real, shown=shown)
     given.input = f"given: {given.input}"
     return given
 
 
-def look(subject: Subject, call: Call | None, *, real: bool) -> Result:
+def look(subject: Subject, call: Call | None, *, real: bool, shown: Callable[[Result], None]) -> Result:
     """Look at a model, and compare with a real run where one is wanted."""
     began = perf_counter()
     recording = capture(subject.model) if call is None else capture(subject.model, *call)
-    result = Result("no shapes", recording.input_text, recording.tensors, round(perf_counter() - began, 2))
+    took = round(perf_counter() - began, 2)
+    result = Result("no shapes", recording.input_text, recording.tensors, took, built=subject.built)
     if recording.failure is not None:
         at = recording.nodes[recording.failure.node]
         result.problem = f"{recording.failure.kind} in {at.path or 'the model'}: {recording.failure.message}"
@@ -87,6 +101,7 @@ def look(subject: Subject, call: Call | None, *, real: bool) -> Result:
         result.problem = " ".join(recording.notes)
         return result
     result.outcome = "unconfirmed"
+    shown(result)
     if not subject.compare:
         result.problem = "plain hooks can't tell what it calls"
     if not real or not subject.compare:

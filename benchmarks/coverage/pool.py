@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from benchmarks.coverage.cases import Case, Excluded
 from benchmarks.coverage.check import Result, check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 PAUSE = 0.05
 LONGEST = 300
@@ -84,34 +85,35 @@ def start(case: Case, limits: Limits) -> Child:
         return Child(case, pid, reader, time.monotonic())
     os.close(reader)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    os.write(writer, json.dumps(work(case, real=limits.real)).encode())
+    tell = partial(_tell, writer)
+    tell(work(case, real=limits.real, shown=tell))
     os._exit(0)
 
 
-def work(case: Case, *, real: bool) -> dict[str, Any]:
+def _tell(writer: int, result: Result) -> None:
+    """Write what is known so far as one line; a later line stands in its place."""
+    result.problem = " ".join(result.problem.split())[:LONGEST]
+    os.write(writer, json.dumps(asdict(result)).encode() + b"\n")
+
+
+def work(case: Case, *, real: bool, shown: Callable[[Result], None]) -> Result:
     """Build and check one model; any exception is a result."""
     try:
-        result = check(case.subject(), real=real)
+        return check(case.subject(), real=real, shown=shown)
     except Excluded as reason:
-        result = Result("excluded", problem=str(reason))
+        return Result("excluded", problem=str(reason))
     except BaseException as error:  # noqa: BLE001 (a result too)
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}:{place.lineno}"
-        result = Result("no shapes", problem=f"raised {type(error).__name__} at {where}: {error}")
-    result.problem = " ".join(result.problem.split())[:LONGEST]
-    return asdict(result)
+        return Result("no shapes", problem=f"raised {type(error).__name__} at {where}: {error}")
 
 
 def ended(child: Child, limits: Limits) -> dict[str, Any] | None:
     """The child's result, or what was wrong with it; None while it works."""
     pid, status = os.waitpid(child.pid, os.WNOHANG)
     if pid:
-        with os.fdopen(child.answer, "rb") as pipe:
-            said = pipe.read()
-        if said:
-            found: dict[str, Any] = json.loads(said)
-            return found
-        return asdict(Result("no shapes", problem=f"the process ended with {os.waitstatus_to_exitcode(status)}"))
+        code = os.waitstatus_to_exitcode(status)
+        return said_last(child, f"the process ended with {code}" if code else "")
     problem = ""
     if time.monotonic() - child.began > limits.seconds:
         problem = f"took more than {limits.seconds:g} s"
@@ -121,8 +123,15 @@ def ended(child: Child, limits: Limits) -> dict[str, Any] | None:
         return None
     os.kill(child.pid, signal.SIGKILL)
     os.waitpid(child.pid, 0)
-    os.close(child.answer)
-    return asdict(Result("no shapes", problem=problem))
+    return said_last(child, problem)
+
+
+def said_last(child: Child, problem: str) -> dict[str, Any]:
+    """What the child wrote last, with what ended it."""
+    with os.fdopen(child.answer, "rb") as pipe:
+        said = pipe.read().splitlines()
+    found: dict[str, Any] = json.loads(said[-1]) if said else asdict(Result("no shapes"))
+    return {**found, "problem": problem} if problem else found
 
 
 def resident(pid: int) -> float:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import platform
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ def counts(lines: list[Line]) -> dict[str, Any]:
         "models": len(counted),
         "shapes": sum(line["outcome"] != "no shapes" for line in counted),
         "confirmed": sum(line["outcome"] == "confirmed" for line in counted),
+        "given": sum(line["input"].startswith("given") for line in counted),
         "excluded": len(lines) - len(counted),
     }
 
@@ -69,43 +72,64 @@ is looked at in a process of its own, then run for real on the input that was in
 - **with shapes**: the forward pass was traced to its end without any input given.
 - **confirmed**: each executed module call is in the recording once, in the order of the real run, with the same output
   shapes. Sizes that depend on data and were assumed are left out of the comparison and counted.
+- **input given**: none could be inferred, so it was looked at with an input of its own; only the awkward ones have one.
 - **excluded**: could not be built at all, for a reason outside of notebookviz.
 
-timm: the first name of each family, and the last one of each large family; a family is what one source file offers
-under names that start with the same word, and of those with more than 350 M parameters the next one is taken.
-transformers: every 16th of the sorted list of model classes that its auto classes know, with the default
-configuration made small by one rule on the names of settings (`benchmarks/coverage/shrink.py`).
+torchvision: every name it lists. timm: the first name of each family, and the last one of each large family; a family
+is what one source file offers under names that start with the same word. In place of a model with more than 350 M
+parameters the next one of its family is taken. transformers: every 16th of the sorted list of model classes that its
+auto classes know, with the default configuration made small by one rule on the names of settings
+(`benchmarks/coverage/shrink.py`). diffusers: six networks, small. awkward: the hand-written models in
+`tests/capture/awkward`; where forward makes or hides its modules plain hooks can't confirm what is recorded.
 
-A run of all takes an hour or more; the table holds the latest result of each model that has been measured, so it may
-list fewer than those named above.
+A run of all takes two hours or more on two cores. The table keeps the latest result of each model, of runs at
+different times; the versions of the last one stand below.
 """
 
 
-def table(lines: list[Line]) -> str:
+def table(lines: list[Line], versions: str) -> str:
     """The page in docs/: totals, what failed and why, what was left out, and the input of each model."""
-    parts = [HEAD, "| library | models | with shapes | confirmed | excluded |", "| --- | --- | --- | --- | --- |"]
+    parts = [HEAD, f"{versions}\n"]
+    parts.append("| library | models | with shapes | confirmed | input given | excluded |")
+    parts.append("| --- | --- | --- | --- | --- | --- |")
     for group, mine in groups(lines).items():
         number = counts(mine)
         share = f"{number['shapes']} ({100 * number['shapes'] / max(number['models'], 1):.1f}%)"
-        parts.append(f"| {group} | {number['models']} | {share} | {number['confirmed']} | {number['excluded']} |")
+        parts.append(
+            f"| {group} | {number['models']} | {share} | {number['confirmed']} | {number['given']} "
+            f"| {number['excluded']} |"
+        )
     bad = [line for line in lines if line["outcome"] in ("no shapes", "unconfirmed")]
     out = [line for line in lines if line["outcome"] == "excluded"]
     for title, some in (("Not confirmed", bad), ("Excluded", out)):
         if some:
             parts += ["", f"## {title}", "", "| library | model | | why |", "| --- | --- | --- | --- |"]
             parts += [
-                f"| {line['group']} | {line['name']} | {line['outcome']} | {_cell(line['problem'])} |" for line in some
+                f"| {line['group']} | {_name(line)} | {line['outcome']} | {_cell(line['problem'])} |" for line in some
             ]
     for group, mine in groups(lines).items():
         good = [line for line in mine if line["outcome"] == "confirmed"]
         parts += ["", f"## {group}: confirmed", "", "| model | input | module calls | assumed sizes | tensors |"]
         parts.append("| --- | --- | --- | --- | --- |")
         parts += [
-            f"| {line['name']} | {_cell(line['input'])} | {line['calls']:,} | {line['assumed'] or ''} "
+            f"| {_name(line)} | {_cell(line['input'])} | {line['calls']:,} | {line['assumed'] or ''} "
             f"| {line['tensors']} |"
             for line in good
         ]
     return "\n".join(parts) + "\n"
+
+
+def versions() -> str:
+    """What was installed in the last run."""
+    names = ("torch", "torchvision", "timm", "transformers", "diffusers")
+    found = ", ".join(f"{name} {metadata.version(name).partition('+')[0]}" for name in names)
+    return f"Python {platform.python_version()}, {found}."
+
+
+def _name(line: Line) -> str:
+    """The name that was asked for, and the one that was taken in its place."""
+    built = line.get("built") or line["name"]
+    return str(line["name"]) if built == line["name"] else f"{line['name']} ({built} in its place)"
 
 
 def _cell(text: str) -> str:

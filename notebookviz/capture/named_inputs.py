@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ SECOND = 16000
 MELS = 80
 SIDE = 224
 FRAMES = 8
+_MOST_NUMBERS = 2**26
+"""No input that is made up is larger, whatever sizes a model states."""
 
 
 @dataclass
@@ -36,11 +39,11 @@ class Kit:
 
     def floats(self, *shape: int) -> torch.Tensor:
         """Zeros in the model's own type."""
-        return torch.zeros(shape, dtype=self.dtype, device=self.device)
+        return torch.zeros(_fitting(shape), dtype=self.dtype, device=self.device)
 
     def whole(self, *shape: int, value: int = 0) -> torch.Tensor:
         """Whole numbers."""
-        return torch.full(shape, value, dtype=torch.int64, device=self.device)
+        return torch.full(_fitting(shape), value, dtype=torch.int64, device=self.device)
 
     def length(self) -> int:
         """How many tokens go in."""
@@ -60,6 +63,15 @@ class Kit:
         # Some number positions from behind the padding token, and can take no more than so many.
         padding = self.settings.number("pad_token_id", "padding_idx") or 0
         return min(TOKENS, max(longest - padding - 1 if 0 < padding < longest // 2 else longest, 1))
+
+
+def _fitting(shape: tuple[int, ...]) -> list[int]:
+    """The shape itself, or where it has too many numbers one whose largest sizes are halved until it has not."""
+    sizes = list(shape)
+    while math.prod(sizes) > _MOST_NUMBERS:
+        at = sizes.index(max(sizes))
+        sizes[at] //= 2
+    return sizes
 
 
 def options(name: str, kit: Kit, hint: str = "") -> list[Any]:
@@ -96,7 +108,7 @@ def _ids(kit: Kit, name: str) -> Sequence[Any]:
 
 def picture_size(kit: Kit, *names: str) -> tuple[int, int]:
     """Height and width of a picture that the model states, under one of these names or a usual one, else 224."""
-    usual = ("image_size", "img_size", "sample_size", "input_size", "crop_size")
+    usual = ("image_size", "img_size", "sample_size", "input_size", "crop_size", "max_img_size", "max_image_size")
     size = kit.settings.find(*names, *usual, near="vision")
     if isinstance(size, (list, tuple)):
         return int(size[-2] if len(size) > 1 else size[0]), int(size[-1])

@@ -45,17 +45,20 @@ class Settings:
         for name in _HOLDERS:
             self._add("", model.__dict__.get(name))
         self.configured = bool(self._parts)
+        self._stated = len(self._parts)
         outer = sorted(naming.modules(model), key=lambda item: item[0].count("."))
         self._parts.extend((path, module.__dict__) for path, module in outer[:_MOST_MODULES])
 
     def find(self, *names: str, near: str = "") -> Any:  # noqa: ANN401 (a number, or several)
-        """The first of these settings that holds a positive number or several; where ``near`` is said, there first."""
-        if near:
-            near_by = [item for item in self._parts if near in item[0]]
-            parts = near_by + [item for item in self._parts if near not in item[0]]
-        else:
-            parts = self._parts
-        for _, part in parts:
+        """The first of these settings that holds a positive number or several.
+
+        The configuration goes before attributes of modules, and where ``near`` is said, what is called so before what
+        is not.
+        """
+        stated, modules = self._parts[: self._stated], self._parts[self._stated :]
+        for _, part in (
+            item for parts in (stated, modules) for item in sorted(parts, key=lambda it: near not in it[0])
+        ):
             for name in names:
                 found = _get(part, name)
                 if _sized(found):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor
 
-from benchmarks.coverage import cases, report
+from benchmarks.coverage import cases, pool, report
 from benchmarks.coverage.check import Subject, check, compare, depending_on_assumed
 from benchmarks.coverage.shrink import shrink
 from notebookviz.capture import capture
@@ -31,7 +35,7 @@ def built(group, name):
         return cases.build_torchvision(name).eval()
     if group == "timm":
         pytest.importorskip("timm")
-        return cases.build_timm([name]).eval()
+        return cases.build_timm([name]).model
     return cases.build_transformers(name).eval()
 
 
@@ -125,8 +129,42 @@ def test_the_table_says_what_failed_and_why():
     line = {"group": "timm", "name": "good", "outcome": "confirmed", "input": "1×3×8×8 float32", "tensors": "fake"}
     line |= {"seconds": 0.1, "calls": 3, "assumed": 0, "problem": "", "total_seconds": 1.0}
     bad = {**line, "name": "bad", "outcome": "no shapes", "problem": "a | b < c"}
-    page = report.table([line, bad, {**line, "name": "out", "outcome": "excluded", "problem": "too large"}])
-    assert "| timm | 2 | 1 (50.0%) | 1 | 1 |" in page
+    page = report.table(
+        [line, bad, {**line, "name": "out", "outcome": "excluded", "problem": "too large"}], "torch 9.9."
+    )
+    assert "| timm | 2 | 1 (50.0%) | 1 | 0 | 1 |" in page
+    assert "\ntorch 9.9.\n" in page
+    given = {**line, "input": "given: 1×3 float32", "outcome": "unconfirmed", "problem": "hooks can't tell"}
+    assert "| timm | 2 | 2 (100.0%) | 1 | 1 | 0 |" in report.table([{**line, "built": "other"}, given], "")
+    assert "| good (other in its place) | 1×3×8×8" in report.table([{**line, "built": "other"}], "")
     assert "| timm | bad | no shapes | a \\| b &lt; c |" in page
     assert "| timm | out | excluded | too large |" in page
     assert "| good | 1×3×8×8 float32 | 3 |  | fake |" in page
+
+
+@pytest.mark.parametrize(
+    ("does", "outcome", "problem"),
+    [
+        (lambda: {}["none"], "no shapes", "raised KeyError at test_coverage.py"),
+        (lambda: os._exit(3), "no shapes", "the process ended with 3"),
+        (lambda: time.sleep(60), "no shapes", "took more than 1 s"),
+        (lambda: Subject(Sleeps()), "unconfirmed", "took more than 5 s"),
+        (lambda: Subject(nn.Linear(2, 2)), "confirmed", ""),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_model_ends_with_its_process(does, outcome, problem, monkeypatch):
+    monkeypatch.setattr(pool, "prepare", lambda: None)
+    limit = float(problem.split()[3]) if "took" in problem else 60.0
+    (line,) = pool.run([cases.Case("timm", "a", does)], 1, pool.Limits(limit, 64.0))
+    assert line["outcome"] == outcome
+    assert line["problem"].startswith(problem)
+
+
+class Sleeps(Halves):
+    """Never ends on real tensors."""
+
+    def forward(self, x):
+        if not isinstance(x, FakeTensor):
+            time.sleep(60)
+        return super().forward(x)

@@ -201,6 +201,31 @@ def test_names_settings_and_failed_passes_tell_what_goes_in(make, text):
     assert (recording.input_text, recording.input_inferred) == (text, True)
 
 
+class Holder(nn.Module):
+    """A picture's channels and size are stated by its configuration, by an inner layer otherwise."""
+
+    def __init__(self, **sizes):
+        super().__init__()
+        self.config = sizes
+        self.vision = nn.Sequential(nn.ReLU(), nn.Conv2d(64, 8, 1))
+
+    def forward(self, pixel_values):
+        return pixel_values * 2
+
+
+def test_the_configuration_outranks_an_inner_layer():
+    text = capture(Holder(backbone={"num_channels": 3}, max_img_size=48)).input_text
+    assert text == "pixel_values 1×3×48×48 float32"
+
+
+def test_a_stated_size_takes_no_more_memory_than_an_input_should():
+    (tensor,) = inputs.inferred(model := Holder(image_size=10**6, num_channels=3), capture(model).input_text)[
+        1
+    ].values()
+    assert 2**20 < tensor.numel() <= 2**26
+    assert tensor.shape[:2] == (1, 3)
+
+
 def test_what_was_inferred_is_remembered_as_long_as_the_model_lives():
     model = nn.Linear(8, 2)
     text = capture(model).input_text
