@@ -200,6 +200,11 @@ def test_a_long_input_is_cut_before_its_edit_button(tab, width):
     try:
         tab.set_viewport_size({"width": width, "height": 700})
         tab.goto(panel.url)
+        facts = tab.locator(".header .fact").evaluate_all(
+            "all => all.map(each => each.getBoundingClientRect().toJSON())"
+        )
+        edge = tab.locator(".header .facts").evaluate("each => each.getBoundingClientRect().right")
+        assert all(fact["right"] <= edge for fact in facts)
         edit = tab.get_by_role("button", name="edit")
         box, bar = edit.bounding_box(), tab.locator(".header .facts").bounding_box()
         assert bar["x"] <= box["x"]
@@ -212,6 +217,23 @@ def test_a_long_input_is_cut_before_its_edit_button(tab, width):
         assert go["x"] + go["width"] <= width
     finally:
         panel.close()
+
+
+OVERLAPS = """() => {
+  const inside = document.querySelector('.notebookviz').shadowRoot;
+  const parts = [...inside.querySelectorAll('.toolbar .choice, .toolbar select, .toolbar .find')];
+  const seen = parts.map(each => each.getBoundingClientRect()).filter(box => box.width > 0);
+  const crossed = (one, two) =>
+    one.left < two.right && two.left < one.right && one.top < two.bottom && two.top < one.bottom;
+  return seen.filter((one, at) => seen.slice(0, at).some(two => crossed(one, two))).length;
+}"""
+
+
+def test_nothing_in_the_toolbar_overlaps(served):
+    for width in range(420, 1001, 20):
+        served.set_viewport_size({"width": width, "height": 700})
+        served.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert served.evaluate(OVERLAPS) == 0, width
 
 
 def test_columns_suit_the_width(saved):

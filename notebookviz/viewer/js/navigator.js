@@ -116,9 +116,7 @@ export class Navigator {
             this._tell(null);
         }
         this.selected(id);
-        if (this.outline.visible(id) !== null) {
-            this._parts.post({ type: 'select', id, scroll, sidebar: false });
-        }
+        this._parts.post({ type: 'select', id: this.outline.visible(id), scroll, sidebar: false });
     }
 
     /** A node was selected, or none. @param {number|null} id */
