@@ -138,6 +138,7 @@ def all_ways(model: nn.Module, given: Inputs) -> Iterator[tuple[str, Callable[[]
     from notebookviz.capture import capture
 
     yield "bare forward, fake", bare(model, given)
+    yield "bare, no fast path", bare(model, given, fast=False)
     yield "capture", lambda: capture(model, given)
     yield "capture, inferred", lambda: capture(model)
     for tool in (torchvista, torchview, torchinfo):
@@ -147,16 +148,24 @@ def all_ways(model: nn.Module, given: Inputs) -> Iterator[tuple[str, Callable[[]
             yield tool.__name__, tool(model, given)
 
 
-def bare(model: nn.Module, given: Inputs) -> Callable[[], object]:
-    """One forward pass of the weightless copy with nobody looking; the copy is made beforehand."""
+def bare(model: nn.Module, given: Inputs, *, fast: bool = True) -> Callable[[], object]:
+    """One forward pass of the weightless copy with nobody looking; the copy is made beforehand.
+
+    The fast path of ``nn.MultiheadAttention`` hides its operators; capture runs without it.
+    """
     from notebookviz.capture.skeleton import Skeleton
 
     skeleton = Skeleton(model, "eval")
     args = skeleton.convert(given)
 
     def forward() -> None:
-        with torch.no_grad(), skeleton.fake:
-            skeleton.model(*args)
+        before = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(fast)
+        try:
+            with torch.no_grad(), skeleton.fake:
+                skeleton.model(*args)
+        finally:
+            torch.backends.mha.set_fastpath_enabled(before)
 
     return forward
 

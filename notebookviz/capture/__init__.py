@@ -19,7 +19,7 @@ from notebookviz.capture import (
     transformer_inputs,
 )
 from notebookviz.capture.real import RealCopy, Unreal, filled
-from notebookviz.capture.skeleton import Skeleton, check_depth
+from notebookviz.capture.skeleton import Skeleton
 from notebookviz.capture.trace import Tracer, message
 from notebookviz.errors import InputError
 
@@ -71,7 +71,6 @@ def capture(  # noqa: PLR0913 (the options of show)
         ('1×8 float32', 32)
     """
     arguments.check_model(model)
-    check_depth(model)
     if mode not in ("eval", "train"):
         raise InputError(f"mode= got {naming.cut(repr(mode), 80)}.", hint='Pass mode="eval" or mode="train".')
     call = arguments.normalise(model, args, kwargs, input_size, dtypes)
@@ -165,7 +164,7 @@ class _Session:
     def _run(self, tracer: Tracer, call: arguments.Call, text: str) -> _Attempt:
         header = build.Header(mode=self.mode, input_text=text, limit=self.limit)
         with runner.undisturbed():
-            transformer_inputs.turn_off_caches(tracer.skeleton.model, self.model)
+            transformer_inputs.turn_off_caches(tracer.skeleton.modules, self.model)
         began = perf_counter()
         header.ended = runner.run(tracer, *call, max(self.until - perf_counter(), 0.0))
         header.seconds = perf_counter() - began

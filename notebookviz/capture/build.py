@@ -73,7 +73,7 @@ def recording(draft: Draft, skeleton: Skeleton, header: Header) -> Recording:
         input_inferred=header.inferred,
         tensors=header.tensors,
         seconds=header.seconds,
-        notes=(*header.notes, *remarks.remarks(draft, skeleton)),
+        notes=(*header.notes, *remarks.remarks(draft, skeleton, set(builder.registered))),
         failure=failure,
     )
 
@@ -82,7 +82,8 @@ class _Builder:
     def __init__(self, draft: Draft, skeleton: Skeleton) -> None:
         self.draft = draft
         self.skeleton = skeleton
-        self.paths = skeleton.unregistered | {id(module): path for path, module in naming.modules(skeleton.model)}
+        self.registered = {id(module): (path, module) for path, module in naming.modules(skeleton.model)}
+        self.paths = skeleton.unregistered | {key: path for key, (path, _) in self.registered.items()}
         unregistered = set(skeleton.unregistered.values())
         self._name_strangers()
         self.describer = describe.Describer()
@@ -290,7 +291,7 @@ class _Builder:
         holding = {part for path in self.own for part in ancestors(path)}
         reached = {part for path in called for part in ancestors(path)}
         found: list[Node] = []
-        for path, module in naming.modules(self.skeleton.model):
+        for path, module in self.registered.values():
             if path in called:
                 continue
             passed_through = path in reached and path not in self.own

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch._C._functorch import get_unwrapped, is_functorch_wrapped_tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 from notebookviz.graph.records import TensorType
 
@@ -83,13 +84,18 @@ def dtype_text(dtype: torch.dtype) -> str:
     return text
 
 
+def device(tensor: torch.Tensor) -> torch.device:
+    """A tensor's device; asking a fake one would run an operator."""
+    return tensor.fake_device if type(tensor) is FakeTensor else tensor.device
+
+
 def kind(tensor: torch.Tensor) -> TensorType:
     """Type, shape and device of a tensor as a record."""
     try:
         shape = tuple(int(size) for size in tensor.shape)
     except Exception:  # noqa: BLE001 (nested and uninitialised tensors have no shape)
         shape = ()
-    return TensorType(dtype_text(tensor.dtype), shape, str(tensor.device))
+    return TensorType(dtype_text(tensor.dtype), shape, str(device(tensor)))
 
 
 def inner(tensor: torch.Tensor) -> torch.Tensor | None:

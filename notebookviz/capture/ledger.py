@@ -94,11 +94,12 @@ class Ledger:
 
     def _list(self, tensor: torch.Tensor) -> int:
         """One more value of this type."""
-        key = (tensor.dtype, tensor.shape, tensor.device)
+        device = flow.device(tensor)
+        key = (tensor.dtype, tensor.shape, device)
         kind = self._types.get(key)
         if kind is None:
             kind = flow.kind(tensor)
-            if self.skeleton.weightless and tensor.device == self.skeleton.home:
+            if self.skeleton.weightless and device == self.skeleton.home:
                 kind = replace(kind, device="meta")
             self._types[key] = kind
         self.draft.values.append(kind)

@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from notebookviz.capture.trace import Tracer
+
+
+_DEVICE = torch.ops.prim.device.default
 
 
 class Functions(TorchFunctionMode):
@@ -46,6 +50,11 @@ class Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.tracer = tracer
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled during a pass (``uncompiled``), so no operator need be guarded from it."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: Any,  # noqa: ANN401
@@ -54,13 +63,16 @@ class Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
         """Pass the call on to the tracer."""
+        if func is _DEVICE and isinstance(args[0], FakeTensor):
+            return args[0].device  # asked several times for each operator, and none itself
         kwargs = kwargs or {}
-        if cost.rule(func).composite:
+        rule = cost.rule(func)
+        if rule.composite:
             with self, torch._C.DisableTorchFunction():  # noqa: SLF001 (the parts are not the user's calls)
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
                 return result
-        return self.tracer.dispatched(func, args, kwargs)
+        return self.tracer.dispatched(func, rule, args, kwargs)
 
 
 def uncompiled() -> AbstractContextManager[Any]:

@@ -47,7 +47,7 @@ def unwrap(module: nn.Module) -> nn.Module:
     seen = 0
     while seen < 16:  # noqa: PLR2004 (nobody compiles a module more often, a cycle would never end)
         inner = table(module, "_modules").get("_orig_mod")
-        if not isinstance(inner, nn.Module):
+        if inner is None or not isinstance(inner, nn.Module):
             return module
         module = inner
         seen += 1
@@ -84,10 +84,10 @@ def children(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 def table(module: nn.Module, name: str) -> dict[str, Any]:
     """One of a module's registers (``_modules``, ``_parameters``, ``_buffers``) as a dictionary."""
-    if isinstance(module, torch.jit.ScriptModule):
-        return _SCRIPTED[name](module)
     found = module.__dict__.get(name)
-    return found if isinstance(found, dict) else {}
+    if isinstance(found, dict):
+        return found
+    return _SCRIPTED[name](module) if isinstance(module, torch.jit.ScriptModule) else {}
 
 
 _SCRIPTED: dict[str, Callable[[nn.Module], dict[str, Any]]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -62,7 +63,7 @@ def check(func: Any, args: tuple[Any, ...], known: Known) -> tuple[Exception, St
     Returns:
         What PyTorch would raise, and the index that is to blame; None where nothing is wrong.
     """
-    found = _RULES.get(str(getattr(func, "overloadpacket", func)))
+    found = _rule(func)
     return found(args, known) if found is not None else None
 
 
@@ -140,6 +141,11 @@ def _classes(args: tuple[Any, ...], known: Known) -> tuple[Exception, Stray] | N
     scores, target, ignored = args[0], args[1], int(args[4])
     size = int(scores.shape[1 if scores.dim() > 1 else 0])
     return _stray(target, size, known, "target", f"{size:,} classes", low=0, ignored=ignored)
+
+
+@cache
+def _rule(func: Any) -> Callable[[tuple[Any, ...], Known], tuple[Exception, Stray] | None] | None:  # noqa: ANN401
+    return _RULES.get(str(getattr(func, "overloadpacket", func)))
 
 
 _RULES: dict[str, Callable[[tuple[Any, ...], Known], tuple[Exception, Stray] | None]] = {

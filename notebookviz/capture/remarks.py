@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 _NAMED = 3
 
 
-def remarks(draft: Draft, skeleton: Skeleton) -> Iterator[str]:
+def remarks(draft: Draft, skeleton: Skeleton, registered: set[int]) -> Iterator[str]:
     """What is worth knowing of a pass: each as one sentence.
 
     Args:
         draft: What the tracer wrote down.
         skeleton: The copy that ran.
+        registered: The ``id`` of each of its modules that it knows of.
 
     Yields:
         A sentence for costs that are not known, weights that are packed away, modules that are not registered, lazy
@@ -40,7 +41,7 @@ def remarks(draft: Draft, skeleton: Skeleton) -> Iterator[str]:
     if packed:
         holds = "1 quantised layer holds" if packed == 1 else f"{packed:,} quantised layers hold"
         yield f"{holds} packed weights, which are not parameters and not counted."
-    yield from _unregistered(draft, skeleton)
+    yield from _unregistered(draft, skeleton, registered)
     if draft.awaited:
         what = "tensor of a lazy layer has no shape" if draft.awaited == 1 else "tensors of lazy layers have no shape"
         yield f"{draft.awaited:,} {what} until the model is first called; shown is what this input gives."
@@ -53,9 +54,8 @@ def remarks(draft: Draft, skeleton: Skeleton) -> Iterator[str]:
         yield f"forward printed {_number(lines, 'line')}, {shown}"
 
 
-def _unregistered(draft: Draft, skeleton: Skeleton) -> Iterator[str]:
+def _unregistered(draft: Draft, skeleton: Skeleton, registered: set[int]) -> Iterator[str]:
     """Modules that run although the model does not know them, so that they are not trained, moved or saved with it."""
-    registered = {id(module) for _, module in naming.modules(skeleton.model)}
     called = {id(entry.module): entry.module for entry in draft.entries if entry.module is not None}
     strangers = [module for key, module in called.items() if key not in registered]
     made = [module for module in strangers if id(module) not in skeleton.unregistered and _is_new(module)]
@@ -78,7 +78,7 @@ def _unregistered(draft: Draft, skeleton: Skeleton) -> Iterator[str]:
 
 def _is_packed(module: nn.Module) -> bool:
     """Whether a layer's weights are inside an object of C++, as those of quantised layers are."""
-    return any(isinstance(item, torch.ScriptObject) for item in module.__dict__.values())
+    return torch.ScriptObject in map(type, module.__dict__.values())
 
 
 def _is_new(module: nn.Module) -> bool:

@@ -46,10 +46,13 @@ def _alike(_: Any, given: FakeTensor, *__: Any) -> Any:  # noqa: ANN401
 
 def _batch_norm(_: Any, given: FakeTensor, *more: Any) -> Any:  # noqa: ANN401
     training = more[4]
-    if training or given.device.type != "cpu":
+    if training or given.fake_device.type != "cpu":
         return NotImplemented
     made = _like(given)
-    return made if made is NotImplemented else (made, *(_fake(given, (0,)) for _ in range(2)))
+    if made is NotImplemented:
+        return NotImplemented
+    nothing = _fake(given, (0,))
+    return made, nothing, nothing
 
 
 def _layer_norm(_: Any, given: FakeTensor, sizes: Any, *more: Any) -> Any:  # noqa: ANN401
@@ -60,6 +63,48 @@ def _layer_norm(_: Any, given: FakeTensor, sizes: Any, *more: Any) -> Any:  # no
         return NotImplemented
     means = (*given.shape[: given.dim() - len(sizes)], *(1 for _ in sizes))
     return _fake(given, given.shape), *(_fake(given, means) for _ in range(2))
+
+
+def _convolution(_: Any, given: FakeTensor, weight: Any, bias: Any, *settings: Any) -> Any:  # noqa: ANN401
+    stride, padding, dilation, transposed, _, groups = settings
+    held = [weight] if bias is None else [weight, bias]
+    if transposed or given.fake_device.type != "cpu" or not all(_of_one_kind(given, each) for each in held):
+        return NotImplemented
+    (count, channels, *sizes), (made, taken, *kernel) = given.shape, weight.shape
+    fits = len(sizes) == len(kernel) == len(stride) == len(padding) == len(dilation)
+    fits = fits and channels == taken * groups and made % groups == 0 and (bias is None or bias.shape == (made,))
+    if not (fits and given.is_contiguous() and weight.is_contiguous() and min(*stride, *dilation, 1) > 0):
+        return NotImplemented
+    along = zip(sizes, kernel, stride, padding, dilation, strict=True)
+    spans = [(size + 2 * pad - step * (width - 1) - 1) // by + 1 for size, width, by, pad, step in along]
+    if min(*padding, 0) < 0 or min(*spans, *given.shape, made) < 1:
+        return NotImplemented
+    return _fake(given, (count, made, *spans))
+
+
+def _of_one_kind(first: FakeTensor, second: Any) -> bool:  # noqa: ANN401
+    return (
+        type(second) is FakeTensor
+        and second.dtype is first.dtype
+        and first.is_floating_point()
+        and second.fake_device == first.fake_device
+    )
+
+
+def _together(_: Any, given: FakeTensor, other: Any) -> Any:  # noqa: ANN401
+    """Two of the same type, or one and a number, give another one of that type."""
+    return _like(given) if _joins(given, other) else NotImplemented
+
+
+def _into(_: Any, given: FakeTensor, other: Any) -> Any:  # noqa: ANN401
+    """The same, written into the first."""
+    return given if given.is_contiguous() and _joins(given, other) else NotImplemented
+
+
+def _joins(given: FakeTensor, other: Any) -> bool:  # noqa: ANN401
+    if type(other) in (int, float):
+        return given.is_floating_point()
+    return _of_one_kind(given, other) and other.shape == given.shape and other.stride() == given.stride()
 
 
 def _addmm(_: Any, bias: FakeTensor, left: Any, right: Any) -> Any:  # noqa: ANN401
@@ -94,7 +139,10 @@ def _fake(given: FakeTensor, shape: tuple[int, ...], stride: tuple[int, ...] | N
 _RULES: dict[Any, Callable[..., Any]] = {
     _aten.native_batch_norm.default: _batch_norm,
     _aten.native_layer_norm.default: _layer_norm,
+    _aten.convolution.default: _convolution,
     _aten.addmm.default: _addmm,
+    **dict.fromkeys((_aten.add.Tensor, _aten.sub.Tensor, _aten.mul.Tensor, _aten.div.Tensor), _together),
+    **dict.fromkeys((_aten.add_.Tensor, _aten.sub_.Tensor, _aten.mul_.Tensor, _aten.div_.Tensor), _into),
     **dict.fromkeys((_aten.relu_.default, _aten.silu_.default, _aten.hardswish_.default), _same),
     **dict.fromkeys((_aten.relu.default, _aten.silu.default, _aten.gelu.default, _aten.tanh.default), _alike),
     **dict.fromkeys(
@@ -106,6 +154,7 @@ _RULES: dict[Any, Callable[..., Any]] = {
             _aten.permute.default,
             _aten.select.int,
             _aten.unsqueeze.default,
+            _aten.squeeze.dim,
             _aten.expand.default,
             _aten.slice.Tensor,
             _aten.detach.default,

@@ -31,6 +31,8 @@ _FORWARD_HOOKS = ("_forward_pre_hooks", "_forward_hooks")
 _OTHER_HOOKS = ("_backward_hooks", "_backward_pre_hooks")
 _FLAGS = ("_forward_pre_hooks_with_kwargs", "_forward_hooks_with_kwargs", "_forward_hooks_always_called")
 _PLAIN = (str, int, float, bool, bytes, type(None), type, torch.dtype, torch.device)
+_REGISTER_TYPES = (dict, OrderedDict, set)
+_REGISTERS = frozenset(name for name, value in vars(nn.Module()).items() if type(value) in _REGISTER_TYPES)
 
 
 class Skeleton:
@@ -142,7 +144,13 @@ class Skeleton:
         for name in _FLAGS:
             target[name] = OrderedDict(state.get(name) or {})
         for name, value in state.items():
-            if name not in target:
+            if name in target:
+                continue
+            if isinstance(value, _PLAIN):
+                target[name] = value
+            elif name in _REGISTERS and type(value) in _REGISTER_TYPES and not value:
+                target[name] = type(value)()
+            else:
                 target[name] = self._attribute(name, value, path)
         target["_compiled_call_impl"] = None
         if isinstance(copy, nn.DataParallel):

@@ -113,12 +113,13 @@ class Tracer:
         if threading.get_ident() != self.thread:
             return run_forward(module, args, kwargs)
         self.check()
-        entry = self._open(module, args, kwargs)
+        with torch._C.DisableTorchFunction():  # noqa: SLF001 (what is asked of tensors here is not the model's doing)
+            entry = self._open(module, args, kwargs)
+            before = {id(tensor): self.ledger.refer(tensor) for tensor in flow.tensors((args, kwargs))}
         if lazy.waits(module):
             with self._aside():
                 for old, new in lazy.initialise(module, args, kwargs):
                     self.ledger.renew(old, new)
-        before = {id(tensor): self.ledger.refer(tensor) for tensor in flow.tensors((args, kwargs))}
         try:
             if module.__dict__["_forward_pre_hooks"] or module.__dict__["_forward_hooks"]:
                 result = run_forward(module, args, kwargs)
@@ -129,8 +130,9 @@ class Tracer:
             raise
         finally:
             self._stack.pop()
-        result = self._pass_through(entry, result, before)
-        self._return(entry, result)
+        with torch._C.DisableTorchFunction():  # noqa: SLF001
+            result = self._pass_through(entry, result, before)
+            self._return(entry, result)
         return result
 
     @contextmanager
@@ -285,10 +287,9 @@ class Tracer:
             found.extend(flow.tensors(args[at] if at < len(args) else kwargs.get(name)))
         return found
 
-    def dispatched(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+    def dispatched(self, func: Any, rule: cost.Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
         """Run one dispatched operator: count it, note what it writes; alone (TorchScript) it is an operator itself."""
         self.check()
-        rule = cost.rule(func)
         if rule.same_dtype:
             cost.check_dtypes(args)
         entry = self.current

@@ -18,6 +18,7 @@ GIVEN = [
     torch.rand(4, 2, 3, 5).transpose(0, 1).transpose(1, 2),
 ]
 WHOLE = torch.arange(24).reshape(2, 3, 4)
+PLAIN = ([1, 1], [0, 0], [1, 1], False, [0, 0], 1)
 
 
 def name(given):
@@ -49,6 +50,37 @@ def test_batch_norm(given):
         assert not given.is_contiguous()
 
 
+@pytest.mark.parametrize(
+    ("given", "weight", "settings"),
+    [
+        (torch.rand(2, 3, 9), torch.rand(4, 3, 3), ([2], [1], [1], False, [0], 1)),
+        (torch.rand(2, 3, 9, 7), torch.rand(4, 3, 3, 5), ([2, 1], [1, 2], [2, 1], False, [0, 0], 1)),
+        (torch.rand(2, 4, 9, 7), torch.rand(6, 2, 1, 1), ([1, 1], [0, 0], [1, 1], False, [0, 0], 2)),
+        (torch.rand(1, 1, 5, 5), torch.rand(1, 1, 5, 5), ([3, 3], [0, 0], [1, 1], False, [0, 0], 1)),
+        (torch.rand(1, 1, 5, 5).bfloat16(), torch.rand(4, 1, 3, 3).bfloat16(), ([3, 3], [0, 0], [1, 1], False, [0], 1)),
+        (torch.rand(2, 3, 6, 7, 8), torch.rand(4, 3, 3, 2, 2), ([1, 2, 3], [1, 1, 1], [1, 1, 1], False, [0, 0, 0], 1)),
+    ],
+    ids=name,
+)
+@pytest.mark.parametrize("biased", [True, False])
+def test_convolution(given, weight, settings, biased):
+    bias = torch.rand(weight.shape[0], dtype=weight.dtype) if biased else None
+    _, (wanted,), (found,) = both(aten.convolution.default, given, weight, bias, *settings)
+    assert (facts(found), found.dtype) == (facts(wanted), wanted.dtype)
+
+
+@pytest.mark.parametrize("given", GIVEN, ids=name)
+@pytest.mark.parametrize("number", [True, False], ids=["number", "tensor"])
+@pytest.mark.parametrize("op", ["add", "sub", "mul", "div", "add_", "sub_", "mul_", "div_"])
+def test_two_of_the_same_type(op, number, given):
+    first, (wanted,), (found,) = both(getattr(aten, op).Tensor, given, 2 if number else given.clone())
+    if found is NotImplemented:
+        assert not given.is_contiguous()
+        return
+    assert (facts(found), found.dtype) == (facts(wanted), wanted.dtype)
+    assert (found is first) == (wanted is first) == op.endswith("_")
+
+
 @pytest.mark.parametrize("sizes", [[5], [4, 5]], ids=str)
 @pytest.mark.parametrize("weighted", [True, False])
 def test_layer_norm(sizes, weighted):
@@ -70,6 +102,15 @@ def test_addmm(left):
         (aten.addmm.default, (torch.rand(5), torch.rand(4, 3), torch.rand(2, 5))),
         (aten.addmm.default, (torch.rand(4), torch.rand(4, 3), torch.rand(3, 5))),
         (aten.addmm.default, (torch.rand(5), torch.rand(4, 3), torch.rand(3, 5).double())),
+        (aten.convolution.default, (IMAGES, torch.rand(4, 2, 1, 1), None, *PLAIN)),
+        (aten.convolution.default, (IMAGES, torch.rand(4, 3, 9, 1), None, *PLAIN)),
+        (aten.convolution.default, (IMAGES, torch.rand(4, 3, 1, 1).double(), None, *PLAIN)),
+        (aten.convolution.default, (IMAGES, torch.rand(4, 3, 1, 1), torch.rand(3), *PLAIN)),
+        (aten.convolution.default, (IMAGES, torch.rand(3, 4, 1, 1), None, *PLAIN[:3], True, *PLAIN[4:])),
+        (aten.add.Tensor, (IMAGES, torch.rand(5))),
+        (aten.add.Tensor, (IMAGES, IMAGES.double())),
+        (aten.add.Tensor, (WHOLE, 1.5)),
+        (aten.mul_.Tensor, (torch.rand(1, 3).expand(2, 3), 2.0)),
         (aten.native_layer_norm.default, (IMAGES, [4], None, None, 1e-5)),
         (aten.native_layer_norm.default, (IMAGES, [5], torch.rand(4), None, 1e-5)),
         (aten.native_layer_norm.default, (IMAGES.bfloat16(), [5], None, None, 1e-5)),
@@ -107,6 +148,7 @@ def test_one_tensor_of_the_same_type(op, given):
         (aten.transpose.int, (0, 2)),
         (aten.permute.default, ([2, 0, 1],)),
         (aten.select.int, (1, 2)),
+        (aten.squeeze.dim, (1,)),
         (aten.unsqueeze.default, (1,)),
         (aten.expand.default, ([5, 2, 3, 4],)),
         (aten.slice.Tensor, (2, 1, 3)),
