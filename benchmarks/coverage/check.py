@@ -80,7 +80,8 @@ def check(subject: Subject, *, real: bool = True, shown: Callable[[Result], None
         What became of it.
     """
     result = look(subject, None, real=real, shown=shown)
-    if result.outcome == "confirmed" or subject.call is None:
+    enough = result.outcome == "confirmed" or (result.outcome == "unconfirmed" and not subject.compare)
+    if enough or subject.call is None:
         return result
     given = look(subject, subject.call, real=real, shown=shown)
     given.input = f"given: {given.input}"

@@ -72,14 +72,16 @@ is looked at in a process of its own, then run for real on the input that was in
 - **with shapes**: the forward pass was traced to its end without any input given.
 - **confirmed**: each executed module call is in the recording once, in the order of the real run, with the same output
   shapes. Sizes that depend on data and were assumed are left out of the comparison and counted.
-- **input given**: none could be inferred, so it was looked at with an input of its own; only the awkward ones have one.
+- **input given**: none could be inferred with which it runs, so it was looked at with an input of its own; only the
+  awkward ones have one.
 - **excluded**: could not be built at all, for a reason outside of notebookviz.
 
 torchvision: every name it lists. timm: the first name of each family, and the last one of each large family; a family
 is what one source file offers under names that start with the same word. In place of a model with more than 350 M
 parameters the next one of its family is taken. transformers: every 16th of the sorted list of model classes that its
 auto classes know, with the default configuration made small by one rule on the names of settings
-(`benchmarks/coverage/shrink.py`). diffusers: six networks, small. awkward: the hand-written models in
+(`benchmarks/coverage/shrink.py`); both passes are made without a cache of keys and values, so a model that reads its
+cache itself fails. diffusers: six networks, small. awkward: the hand-written models in
 `tests/capture/awkward`; where forward makes or hides its modules plain hooks can't confirm what is recorded.
 
 A run of all takes two hours or more on two cores. The table keeps the latest result of each model, of runs at
@@ -99,6 +101,7 @@ def table(lines: list[Line], versions: str) -> str:
             f"| {group} | {number['models']} | {share} | {number['confirmed']} | {number['given']} "
             f"| {number['excluded']} |"
         )
+    lines = [line for mine in groups(lines).values() for line in mine]
     bad = [line for line in lines if line["outcome"] in ("no shapes", "unconfirmed")]
     out = [line for line in lines if line["outcome"] == "excluded"]
     for title, some in (("Not confirmed", bad), ("Excluded", out)):

@@ -161,6 +161,16 @@ def test_a_model_ends_with_its_process(does, outcome, problem, monkeypatch):
     assert line["problem"].startswith(problem)
 
 
+def test_an_input_is_given_only_where_none_can_be_inferred():
+    class Wants(nn.Module):
+        def forward(self, x):
+            return x[:, 5] + x["no" if x.dim() != 3 else 0, 0]
+
+    call = (torch.zeros(2, 6, 6),), {}
+    assert check(Subject(Wants(), call)).input == "given: 2×6×6 float32"
+    assert check(Subject(Halves(), ((torch.zeros(9, 4),), {}), compare=False)).input == "1×4 float32"
+
+
 class Sleeps(Halves):
     """Never ends on real tensors."""
 
