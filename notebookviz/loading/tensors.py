@@ -107,9 +107,7 @@ def _read_pickled(path: str, shown: str) -> Any:  # noqa: ANN401 - whatever the 
         ) from error
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, AttributeError, TypeError) as error:
         said = next(iter(str(error).splitlines()), "")
-        raise LoadingError(
-            f"{shown} is damaged, or no file of torch.save: {said}", where=path, hint=_WANTED
-        ) from error
+        raise LoadingError(f"{shown} is damaged, or no file of torch.save: {said}", where=path, hint=_WANTED) from error
 
 
 def _is_program(path: str) -> bool:
