@@ -28,7 +28,7 @@ from chromium import ARGUMENTS, find_browser  # noqa: E402 - the folders must be
 from drawing import Drawings  # noqa: E402
 from driver import Notebook, Traffic, open_context  # noqa: E402
 from jupyter_server import JupyterServer  # noqa: E402
-from models import MODELS  # noqa: E402
+from models import LARGE, MODELS  # noqa: E402
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -93,6 +93,9 @@ def main() -> int:
                 if importlib.util.find_spec("torchvista"):
                     results["models"][name]["trace"] = measure_trace(server, browser, name)
                     print(f"{'':10} trace: {results['models'][name]['trace']}")
+            for name in LARGE:
+                results["models"][name] = {"new": measure(server, browser, name, "new")}
+                print_beside(name, results["models"])
         browser.close()
     print(f"import notebookviz: {results['import_ms']:.0f} ms")
     options.output.parent.mkdir(exist_ok=True)
@@ -111,7 +114,7 @@ def measure(server: JupyterServer, browser: Browser, name: str, road: str) -> di
     drawings.watch(context)
     notebook = Notebook(server, context, Traffic())
     try:
-        notebook.open([MEMORY + MODELS[name], *steps])
+        notebook.open([MEMORY + (MODELS | LARGE)[name], *steps])
         notebook.run(0)
         found: dict[str, Any] = {}
         for index, temperature in enumerate(("cold", "warm")):
@@ -162,6 +165,16 @@ def print_row(name: str, roads: dict[str, Any]) -> None:
             flush=True,
         )
     print(f"{name:10} peak: show +{new['peak_mb']:.0f} MB, export + Netron +{old['peak_mb']:.0f} MB", flush=True)
+
+
+def print_beside(name: str, models: dict[str, Any]) -> None:
+    """One line for each temperature of a model that only ``show`` is measured on, beside ResNet-50."""
+    for temperature in ("cold", "warm"):
+        found = models[name]["new"][temperature]
+        line = f"{name:10} {temperature}: show {found['seconds']:6.2f} s ({found['boxes']} boxes)"
+        if "resnet50" in models:
+            line += f", {found['seconds'] / models['resnet50']['new'][temperature]['seconds']:.1f} times resnet50"
+        print(line, flush=True)
 
 
 def import_milliseconds() -> float:

@@ -19,14 +19,19 @@ class Picture:
 
 
 class Graph:
-    """An encoded recording (``graph/encode.py``)."""
+    """An encoded recording (``graph/encode.py``): nodes, and after them the folds of equal neighbours."""
 
     def __init__(self, data: dict[str, Any]) -> None:
         self.data = data
-        self.rows = data["nodes"]
+        folds = data.get("folds", ())
+        self.rows = [*data["nodes"], *({"kind": "fold", **fold} for fold in folds)]
+        self.parents = [row.get("parent", 0) for row in self.rows]
+        for number, fold in enumerate(folds, len(data["nodes"])):
+            for member in fold["nodes"]:
+                self.parents[member] = number
         self.children: list[list[int]] = [[] for _ in self.rows]
-        for index, row in enumerate(self.rows[1:], 1):
-            self.children[row.get("parent", 0)].append(index)
+        for index, parent in enumerate(self.parents[1:], 1):
+            self.children[parent].append(index)
 
     def path(self, index: int) -> str:
         return str(self.rows[index].get("path", ""))
@@ -39,16 +44,16 @@ class Graph:
 
     def can_open(self, index: int) -> bool:
         row = self.rows[index]
-        return row["kind"] == "module" and not row.get("leaf") and any(map(self._ran, self.children[index]))
+        return row["kind"] != "operator" and not row.get("leaf") and any(map(self._ran, self.children[index]))
 
     def _ran(self, index: int) -> bool:
         return "uncalled" not in self.rows[index].get("marks", ())
 
     def ancestors(self, index: int) -> list[int]:
-        """The enclosing module calls, the root first."""
+        """The enclosing module calls and folds, the root first."""
         line = []
         while index:
-            index = self.rows[index].get("parent", 0)
+            index = self.parents[index]
             line.append(index)
         return line[::-1]
 

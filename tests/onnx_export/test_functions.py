@@ -120,7 +120,9 @@ def saved(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_it_computes_the_same(in_process, saved, name):
+def test_it_computes_the_same(request, saved, name):
+    if name != "branch":  # torch.cond meets what earlier traces of a process left behind
+        request.getfixturevalue("in_process")
     flat, grouped, x = saved(name)
     assert grouped.check.verdict == "agrees"
     assert [note for note in grouped.notes if "flat" in note or "pieces" in note] == []
@@ -178,7 +180,7 @@ def test_two_calls_of_a_module_in_a_row_stay_two(in_process, saved):
     ]  # fmt: skip
 
 
-def test_a_branch_stays_whole_and_takes_what_it_uses(in_process, saved):
+def test_a_branch_stays_whole_and_takes_what_it_uses(saved):
     model = onnx.load(saved("branch")[1].path)
     assert calls(model)[:2] == [("choose", "choose.Chooses"), ("choose.fc", "choose.fc.Linear")]
     assert calls(model)[2] == ("choose@1", "choose.Chooses")

@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
@@ -60,6 +61,12 @@ def get(url, **headers):
         return error.code, error.headers, error.read().decode()
 
 
+def in_a_loop(coroutine):
+    """Run it in a thread of its own: a browser of another test may keep a loop running in this one."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(asyncio.run, coroutine).result()
+
+
 def talk(url, *messages, headers=None, replies=None):
     """Open a socket, send the messages, and return as many replies."""
 
@@ -72,7 +79,7 @@ def talk(url, *messages, headers=None, replies=None):
         connection.close()
         return found
 
-    return asyncio.run(run())
+    return in_a_loop(run())
 
 
 def test_the_page_is_served_with_strict_headers(served):
@@ -155,7 +162,7 @@ def test_a_slow_answer_holds_up_nobody(served, site):
         connection.close()
         return first, second
 
-    first, second = asyncio.run(run())
+    first, second = in_a_loop(run())
     assert b'"id": 2' in first
     assert json.loads(second)["id"] == 1
 
@@ -167,7 +174,7 @@ def test_text_that_is_no_json_closes_the_socket(served):
         found = await asyncio.wait_for(connection.read_message(), 5)
         return found, connection.close_code
 
-    assert asyncio.run(run()) == (None, 1003)
+    assert in_a_loop(run()) == (None, 1003)
 
 
 def test_events_reach_every_socket_of_the_panel_and_no_other(served):
@@ -187,7 +194,7 @@ def test_events_reach_every_socket_of_the_panel_and_no_other(served):
             await asyncio.wait_for(sockets[2].read_message(), 0.2)
         return found
 
-    assert asyncio.run(run()) == [{"event": "notice", "data": {"text": "changed"}}] * 2
+    assert in_a_loop(run()) == [{"event": "notice", "data": {"text": "changed"}}] * 2
 
 
 def test_a_removed_panel_is_gone_and_its_sockets_are_closed(served):
@@ -198,7 +205,7 @@ def test_a_removed_panel_is_gone_and_its_sockets_are_closed(served):
         served.remove("panel")
         return await asyncio.wait_for(connection.read_message(), 5)
 
-    assert asyncio.run(run()) is None
+    assert in_a_loop(run()) is None
     assert get(served.url("panel"))[0] == 404
 
 
