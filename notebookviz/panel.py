@@ -84,6 +84,7 @@ class Panel(anywidget.AnyWidget):
         self._grace: threading.Timer | None = None
         self._closed = True
         self._told = False
+        self._events = itertools.count()
         self.run = cells.current_run()
         self.number = next(_numbers)
         self._methods: dict[str, Method] = {}
@@ -479,7 +480,7 @@ class Panel(anywidget.AnyWidget):
             self.send(reply[0], buffers=list(reply[1]))
 
     def _event(self, name: str, data: Mapping[str, Any], buffers: Sequence[bytes] = ()) -> None:
-        message = {"event": name, "data": dict(data)}
+        message = {"event": name, "number": next(self._events), "data": dict(data)}
         if self._parts.server is not None:
             self._parts.server.send(self.key, message, buffers)
         if self.comm is not None:

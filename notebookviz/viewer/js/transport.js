@@ -37,6 +37,7 @@ export class Router {
     constructor(options) {
         this._options = options;
         this._number = 0;
+        this._told = new Set();
         /** @type {Map<number, {message: object, resolve: Function, reject: Function}>} */
         this._asked = new Map();
         this._send = null;
@@ -69,11 +70,17 @@ export class Router {
         if (message && message.event === 'closed') {
             this.lose('closed');
         } else if (message && message.event !== undefined) {
-            if (this.state !== 'socket') {
-                this._options.onevent(message.event, message.data, buffers);
-            }
+            this._tell(message, buffers);
         } else {
             this._settle(message, buffers);
+        }
+    }
+
+    /** Tell of an event once: each comes over every route that is open, and a route may open between them. */
+    _tell(message, buffers) {
+        if (!this._told.has(message.number)) {
+            this._told.add(message.number);
+            this._options.onevent(message.event, message.data, buffers);
         }
     }
 
@@ -190,7 +197,7 @@ export class Router {
         if (message.event === 'closed') {
             this.lose('closed');
         } else if (message.event !== undefined) {
-            this._options.onevent(message.event, message.data, buffers);
+            this._tell(message, buffers);
         } else {
             this._settle(message, buffers);
         }
