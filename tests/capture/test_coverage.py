@@ -34,7 +34,6 @@ def built(group, name):
     if group == "torchvision":
         return cases.build_torchvision(name).eval()
     if group == "timm":
-        pytest.importorskip("timm")
         return cases.build_timm([name]).model
     return cases.build_transformers(name).eval()
 

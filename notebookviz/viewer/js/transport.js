@@ -65,7 +65,7 @@ export class Router {
         });
     }
 
-    /** Give what arrived over the comm. @param {object} message @param {Uint8Array[]} buffers */
+    /** Give what arrived over a route. @param {object} message @param {Uint8Array[]} buffers */
     receive(message, buffers) {
         if (message && message.event === 'closed') {
             this.lose('closed');
@@ -167,7 +167,7 @@ export class Router {
                     return;
                 }
                 if (proved) {
-                    this._hear(whole.message, whole.buffers);
+                    this.receive(whole.message, whole.buffers);
                 } else if (whole.message.id === 0) {
                     if (whole.message.result?.token !== this._options.token) {
                         socket.close();
@@ -191,16 +191,6 @@ export class Router {
                 }
             };
         });
-    }
-
-    _hear(message, buffers) {
-        if (message.event === 'closed') {
-            this.lose('closed');
-        } else if (message.event !== undefined) {
-            this._tell(message, buffers);
-        } else {
-            this._settle(message, buffers);
-        }
     }
 
     async _dropped(address) {
