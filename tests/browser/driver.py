@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from playwright.sync_api import TimeoutError  # noqa: A004
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -180,12 +182,20 @@ class Notebook:
         end = time.monotonic() + 2 * SECONDS
         while not has_run():
             assert time.monotonic() < end, f"cell {index} did not run; its prompt is {prompt.inner_text()!r}"
-            if number() != "*":
-                # Until the kernel is connected the notebook swallows the key press, or forgets the run.
-                cell.locator(".cm-content").click()
-                self.page.keyboard.press("Shift+Enter")
-            with suppress(AssertionError):
+            # Until the kernel is connected the notebook swallows the key press, forgets the run, or asks for a kernel.
+            with suppress(AssertionError, TimeoutError):
+                self.accept_kernel()
+                if number() != "*":
+                    cell.locator(".cm-content").click(timeout=4000)
+                    self.page.keyboard.press("Shift+Enter")
                 wait_until(has_run, f"cell {index} has run", 4)
+
+    def accept_kernel(self) -> None:
+        """Answer 'Select Kernel' with the kernel offered; it is asked when a cell is run before one is there."""
+        dialog = self.page.locator("dialog.jp-Dialog", has_text="Select Kernel")
+        if dialog.count():
+            dialog.locator(".jp-mod-accept").click()
+            dialog.wait_for(state="detached")
 
     def screenshot(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
