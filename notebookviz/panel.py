@@ -17,23 +17,20 @@ from notebookviz import cells, selection
 from notebookviz import overlay as overlaid
 from notebookviz.assets import LOADER, Assets, assets
 from notebookviz.errors import InputError, NotebookvizError
-from notebookviz.graph.diagram import dot, mermaid
-from notebookviz.graph.visible import Visible, visible
 from notebookviz.outputs import Outputs
 from notebookviz.pictures import Pictures
 from notebookviz.question import Question
+from notebookviz.saving import Saving
 from notebookviz.serving.protocol import Answer, Method, answer
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from types import EllipsisType
 
     from torch import nn
 
     from notebookviz.graph.records import Recording
     from notebookviz.jobs import Job, Progress
-    from notebookviz.onnx_export.records import SavedOnnx
     from notebookviz.parts import Parts, View
     from notebookviz.serving.protocol import Page
     from notebookviz.table import ModuleTable
@@ -45,7 +42,7 @@ _open: weakref.WeakSet[Any] = weakref.WeakSet()
 _numbers = itertools.count()
 
 
-class Panel(anywidget.AnyWidget):
+class Panel(Saving, anywidget.AnyWidget):
     """A model on the screen; what :func:`notebookviz.show` returns.
 
     Example:
@@ -249,136 +246,6 @@ class Panel(anywidget.AnyWidget):
             self._set_status(notice=None)
         self._event("graph", {}, (view.graph,))
 
-    def save_html(self, path: str | os.PathLike[str], *, weights: int = 0) -> None:
-        """Save the panel as one HTML file that needs no kernel and no network.
-
-        Args:
-            path: The file to write.
-            weights: Bytes of weights to include at most, the smallest tensors first: their values open in the file.
-
-        Raises:
-            InputError: The file can't be written, or ``weights`` is no number of bytes.
-
-        Example:
-            >>> panel.save_html("model.html", weights=1_000_000)  # doctest: +SKIP
-        """
-        from notebookviz.files import write_atomically
-
-        if not isinstance(weights, int) or isinstance(weights, bool) or weights < 0:
-            raise InputError(f"weights is {weights!r}; it is a number of bytes.", hint="For example weights=1_000_000.")
-        write_atomically(path, self._parts.page(self, True, weights).html.encode())  # noqa: FBT003 - named in Parts
-
-    def save_svg(self, path: str | os.PathLike[str]) -> None:
-        """Save what is drawn as an SVG picture; the page that draws the panel makes it.
-
-        Args:
-            path: The file to write.
-
-        Raises:
-            NotebookvizError: No page draws this panel.
-
-        Example:
-            >>> panel.save_svg("model.svg")  # doctest: +SKIP
-        """
-        from notebookviz.files import write_atomically
-
-        write_atomically(path, self._pictures.fetch("svg"))
-
-    def save_png(self, path: str | os.PathLike[str]) -> None:
-        """Save what is drawn as a PNG picture, as :meth:`save_svg` does.
-
-        Args:
-            path: The file to write.
-
-        Raises:
-            NotebookvizError: No page draws this panel.
-
-        Example:
-            >>> panel.save_png("model.png")  # doctest: +SKIP
-        """
-        from notebookviz.files import write_atomically
-
-        write_atomically(path, self._pictures.fetch("png"))
-
-    def to_dot(self) -> str:
-        """What is visible as text for Graphviz.
-
-        Example:
-            >>> pathlib.Path("model.dot").write_text(panel.to_dot())  # doctest: +SKIP
-        """
-        return dot(self._drawn(self.state))
-
-    def to_mermaid(self) -> str:
-        """What is visible as text for Mermaid, which GitHub and JupyterLab draw in Markdown.
-
-        Example:
-            >>> print(panel.to_mermaid())  # doctest: +SKIP
-        """
-        return mermaid(self._drawn(self.state))
-
-    def save_onnx(  # noqa: PLR0913 - the options are keywords, and each is documented
-        self,
-        path: str | os.PathLike[str],
-        *,
-        opset: int | None = None,
-        input_names: Sequence[str] | None = None,
-        output_names: Sequence[str] | None = None,
-        dynamic_shapes: object = None,
-        dynamic_batch: bool = True,
-        confirm: Callable[[int], bool] | None = None,
-        compare: bool = True,
-        functions: bool = False,
-        **unknown: object,
-    ) -> SavedOnnx:
-        """Export the model to an ONNX file, compare it with PyTorch, and wait for it.
-
-        Args:
-            path: The file to write; it is replaced only once the export has succeeded.
-            opset: Version of the ONNX operators; None takes torch's own choice.
-            input_names: Names of the ONNX inputs; None takes forward's.
-            output_names: Names of the ONNX outputs; None takes the keys of what forward returns.
-            dynamic_shapes: Free axes as for ``torch.export.export``; an axis may be a name: ``{"x": {0: "batch"}}``.
-            dynamic_batch: Leave the first axis of the inputs free where the model allows.
-            confirm: Asked with a number of bytes before the TorchScript exporter takes more than 1 GB.
-            compare: Compare the file's outputs with PyTorch's.
-            functions: Regroup the graph into nested functions, one for each module.
-            **unknown: Refused, with the names of the options.
-
-        Returns:
-            The report: file, verdict, notes and times.  A verdict of ``"wrong"`` or ``"uncertain"`` is also warned of.
-
-        Raises:
-            InputError: There is no such option.
-            ExportError: It failed; the message is one sentence, ``report`` is all of it.
-
-        Example:
-            >>> panel.save_onnx("model.onnx", opset=20).check.verdict  # doctest: +SKIP
-            'agrees'
-        """
-        import os
-
-        from notebookviz.onnx_export.records import warn_of
-
-        options = {
-            "opset": opset,
-            "input_names": input_names,
-            "output_names": output_names,
-            "dynamic_shapes": dynamic_shapes,
-            "dynamic_batch": dynamic_batch,
-            "confirm": confirm,
-            "compare": compare,
-            "functions": functions,
-        }
-        if unknown:
-            raise InputError(
-                f"save_onnx() got {', '.join(f'{name}=' for name in unknown)}; "
-                f"its options are {', '.join(f'{name}=' for name in options)}.",
-                hint="See help(panel.save_onnx).",
-            )
-        saved: SavedOnnx = self._start_export(options, os.fspath(path), None).wait()
-        warn_of(saved)
-        return saved
-
     def shows(self, target: object) -> bool:
         """Whether this panel shows a model, or the file of a path or name."""
         return self._parts.hold.get() is target or target in (self.title, self.subject.get("path"))
@@ -501,24 +368,6 @@ class Panel(anywidget.AnyWidget):
     def _refresh_asked(self, params: Mapping[str, Any]) -> Answer:
         self.refresh(**{key: params[key] for key in ("input",) if key in params})
         return Answer()
-
-    def _html_asked(self, _: Mapping[str, Any]) -> Answer:
-        name = "".join(each if each.isalnum() or each in "-_." else "_" for each in self.title)[:80] or "model"
-        return Answer({"name": f"{name}.html"}, (self._parts.page(self, True, 0).html.encode(),))  # noqa: FBT003
-
-    def _text_asked(self, params: Mapping[str, Any]) -> Answer:
-        makers: dict[str, Callable[[], str]] = {
-            "csv": self.table.to_csv,
-            "dot": lambda: dot(self._drawn(params)),
-            "mermaid": lambda: mermaid(self._drawn(params)),
-        }
-        return Answer({}, (makers[str(params.get("kind"))]().encode("utf-8", "replace"),))
-
-    def _drawn(self, state: Mapping[str, Any]) -> Visible:
-        opened = [item for item in state.get("opened") or [0] if isinstance(item, int)]
-        inside = state.get("inside")
-        known = isinstance(inside, int) and 0 <= inside < len(self.recording.nodes) + len(self.recording.folds)
-        return visible(self.recording, opened, inside if isinstance(inside, int) and known else 0)
 
     def _picture_came(self, picture: bytes) -> None:
         self._outputs.update(picture)
