@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo lab test check lint bench coverage docs clean
+.PHONY: help demo lab notebooks test check lint bench coverage docs clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,6 +16,9 @@ demo: $(VENV)/.notebook ## Run the quickstart on a real ResNet-50; leaves artifa
 
 lab: $(VENV)/.notebook ## Open JupyterLab on notebooks/
 	$(BIN)/jupyter lab --ServerApp.root_dir=$(CURDIR)/notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
+
+notebooks: $(VENV)/.test ## Write the notebooks, English and Chinese, from notebooks/source/
+	$(BIN)/python tools/notebooks.py
 
 test: $(VENV)/.test $(VENV)/.browser ## Install what tests need (the browser too) and run them all
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)

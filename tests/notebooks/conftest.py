@@ -1,0 +1,61 @@
+"""Runs a tutorial from top to bottom, in a kernel of its own and in an empty folder, where no network is reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nbformat
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbformat import NotebookNode
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+NO_NETWORK = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9")
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+@dataclass(frozen=True)
+class Executed:
+    """A notebook that ran; ``folder`` holds the files that it wrote."""
+
+    cells: list[NotebookNode]
+    folder: Path
+
+    def printed(self, within: str = "") -> str:
+        """What the cells whose code has ``within`` printed."""
+        found = [cell for cell in self.cells if cell.cell_type == "code" and within in cell.source]
+        assert found, f"No cell has {within!r}."
+        outputs = [output for cell in found for output in cell.outputs]
+        return "".join(output.text for output in outputs if output.get("name") == "stdout")
+
+    def displayed(self, kind: str) -> int:
+        """How many outputs have data of this media type."""
+        return sum(
+            kind in output.get("data", {}) for cell in self.cells if cell.cell_type == "code" for output in cell.outputs
+        )
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Executed]:
+    """Run the English notebook of this name; a cell that raises or warns fails the test."""
+    from nbclient import NotebookClient
+
+    for name, value in {**NO_NETWORK, "HF_HUB_OFFLINE": "1"}.items():
+        monkeypatch.setenv(name, value)
+
+    def run(name: str) -> Executed:
+        notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+        NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+        executed = Executed(notebook.cells, tmp_path)
+        for cell in notebook.cells:
+            for output in cell.get("outputs", ()):
+                assert output.get("name") != "stderr", f"{cell.source}\n\nwrote to stderr: {output.text}"
+        assert executed.displayed(WIDGET), "The notebook shows no panel."
+        return executed
+
+    return run
