@@ -8,6 +8,11 @@ import pytest
 @pytest.mark.slow
 def test_quickstart(run):
     ran = run("01-quickstart")
-    assert "25,557,032 parameters" in ran.printed()
+    said = ran.printed()
+    assert "25,557,032 parameters" in said
+    assert "4.09 billion multiplications" in said
+    assert ran.printed("row.params > 2_000_000").count("layer4.") == 4
+    assert ran.printed("saved.check.sentence").startswith("Agrees with PyTorch on 3 inputs")
+    assert "2.2 times smaller" in said
     assert (ran.folder / "resnet50.html").stat().st_size > 100_000
     assert (ran.folder / "resnet50.onnx").stat().st_size > 90_000_000
