@@ -42,7 +42,7 @@ coverage: $(VENV)/.test ## Look at 530 models of torchvision, timm, transformers
 	$(PIP) 'diffusers>=0.30'
 	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m benchmarks.coverage $(ARGS)
 
-docs: $(VENV)/.docs ## Build docs/ into artifacts/docs; a warning is an error
+docs: $(VENV)/.docs ## Build the site in artifacts/docs, tutorials too; a warning is an error
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs artifacts/docs
 	@echo "Built artifacts/docs/index.html"
 
@@ -62,7 +62,7 @@ $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.made pyproject.toml constraints.txt
-	$(PIP) 'sphinx>=8' 'myst-parser>=4'
+	$(PIP) -e '.[docs]'
 	touch $@
 
 $(VENV)/.browser: $(VENV)/.test

@@ -1,7 +1,70 @@
-"""Sphinx's settings: the Markdown files of this folder, with warnings as errors (``make docs``)."""
+"""Sphinx's settings (``make docs``): the pages of this folder and the notebooks, which are run; warnings are errors."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+ROOT = Path(__file__).resolve().parents[1]
+TUTORIALS = ROOT / "docs" / "tutorials"
 
 project = "notebookviz"
 author = "The notebookviz developers"
-extensions = ["myst_parser"]
-html_theme = "alabaster"
+version = release = importlib.metadata.version("notebookviz")
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "sphinx_copybutton"]
+exclude_patterns = ["**/.ipynb_checkpoints"]
+
+html_theme = "furo"
+html_title = "notebookviz"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+templates_path = ["_templates"]
 html_show_sourcelink = False
+html_show_copyright = False
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+python_use_unqualified_type_names = True
+
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+
+# A notebook runs again when its code or the package has changed. Its translation has the same code, so it does not run.
+_SOURCES = sorted((ROOT / "notebookviz").rglob("*.[pjc][ys]*"))
+_STATE = hashlib.sha256(b"".join(path.read_bytes() for path in _SOURCES if path.is_file())).hexdigest()[:12]
+nb_execution_mode = "cache"
+nb_execution_cache_path = str(ROOT / "artifacts" / "executed" / _STATE)
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_show_tb = True
+nb_execution_timeout = 300
+
+
+def copy_notebooks(*_: object) -> None:
+    """Put the notebooks among the pages; a link from one to the other works in both places."""
+    shutil.rmtree(TUTORIALS, ignore_errors=True)
+    for path in (ROOT / "notebooks").rglob("*.ipynb"):
+        copy = TUTORIALS / path.relative_to(ROOT / "notebooks")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)
+
+
+def leave_out_widgets(_: Sphinx, env: Any) -> None:  # noqa: ANN401 - myst-nb adds its facts to Sphinx's class
+    """A panel's output opens it without a widget, so a page needs neither their state nor scripts of other hosts."""
+    for facts in env.nb_metadata.values():
+        facts.pop("js_files", None)
+
+
+def setup(app: Sphinx) -> None:
+    """Register the two functions above."""
+    app.connect("config-inited", copy_notebooks)
+    app.connect("env-updated", leave_out_widgets)
