@@ -85,7 +85,8 @@ def check(  # noqa: PLR0913 - what fine_tune was given
             heads = tuple(head.path for head in find_heads(recording))
     _check_last_batch(model, train_loader, part)
     own = loss is None and has_loss and task is None
-    found = Labels(part.targets, shape, heads)
+    # Those of the loader: the model may be without values.
+    found = Labels(split(first, keep_labels=loss is None).targets, shape, heads)
     kind = task or judge(found, strict=loss is None and not own)
     if loss is None:
         kind = "own loss" if own else kind

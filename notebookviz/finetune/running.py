@@ -1,4 +1,4 @@
-"""Who trains what: one training for each model, and a lock that others take to read it between two steps."""
+"""Who trains what: one training for each model, a lock to read it between two steps, and how it is stopped."""
 
 from __future__ import annotations
 
@@ -13,13 +13,53 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import nn
+    from typing_extensions import Self
 
-_locks: Final[WeakKeyDictionary[nn.Module, threading.RLock]] = WeakKeyDictionary()
-_training: Final[set[int]] = set()
+
+class Turn:
+    """A lock that is given to whoever has waited longest, so that a training which takes it for each step shares it.
+
+    The thread that holds it may take it again.
+
+    Example:
+        >>> turn = Turn()
+        >>> with turn, turn:
+        ...     turn.held
+        True
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._next = threading.Lock()
+        self._owner: int | None = None
+        self._depth = 0
+
+    @property
+    def held(self) -> bool:
+        """Whether this thread holds it."""
+        return self._owner == threading.get_ident()
+
+    def __enter__(self) -> Self:
+        if not self.held:
+            with self._next:  # whoever waits for the lock stands here, before whoever has just let go of it
+                self._lock.acquire()
+            self._owner = threading.get_ident()
+        self._depth += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self._owner = None
+            self._lock.release()
+
+
+_locks: Final[WeakKeyDictionary[nn.Module, Turn]] = WeakKeyDictionary()
+_training: Final[dict[int, threading.Event]] = {}
 _guard: Final = threading.Lock()
 
 
-def lock_of(model: nn.Module) -> threading.RLock:
+def lock_of(model: nn.Module) -> Turn:
     """The lock that a training holds during each step.
 
     Example:
@@ -29,7 +69,7 @@ def lock_of(model: nn.Module) -> threading.RLock:
         ...     values = model.weight.detach().clone()
     """
     with _guard:
-        return _locks.setdefault(model, threading.RLock())
+        return _locks.setdefault(model, Turn())
 
 
 def is_training(model: nn.Module) -> bool:
@@ -37,9 +77,24 @@ def is_training(model: nn.Module) -> bool:
     return id(model) in _training
 
 
+def stop_training(model: nn.Module) -> bool:
+    """Ask the training of this model to end after its step; False where none runs."""
+    stop = _training.get(id(model))
+    if stop is not None:
+        stop.set()
+    return stop is not None
+
+
 @contextmanager
-def training_of(model: nn.Module) -> Iterator[threading.RLock]:
+def training_of(model: nn.Module, stop: threading.Event | None = None) -> Iterator[threading.Event]:
     """Hold the right to train a model.
+
+    Args:
+        model: The model.
+        stop: Set by whoever wants the training to end; one is made where none is given.
+
+    Yields:
+        That event, which :func:`stop_training` sets too.
 
     Raises:
         InputError: A training of it already runs.
@@ -49,8 +104,8 @@ def training_of(model: nn.Module) -> Iterator[threading.RLock]:
             raise InputError(
                 "This model is already training.", hint="Wait for that training, or stop it, before you start another."
             )
-        _training.add(id(model))
+        asked = _training[id(model)] = stop or threading.Event()
     try:
-        yield lock_of(model)
+        yield asked
     finally:
-        _training.discard(id(model))
+        _training.pop(id(model), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Sized
 from contextlib import nullcontext
@@ -20,10 +19,12 @@ from notebookviz.finetune.modes import Modes
 from notebookviz.finetune.plan import Plan, Progress
 from notebookviz.finetune.result import Best, Training
 from notebookviz.finetune.rng import Order, RandomState, mixed, seed_all, undisturbed
+from notebookviz.finetune.running import Turn
 from notebookviz.finetune.stopping import Stop
 from notebookviz.finetune.tasks import Batch, Task, size_of, split
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
@@ -67,7 +68,7 @@ class Trainer:
         plan: Plan,
         callbacks: Sequence[Callback] = (),
         stop: threading.Event | None = None,
-        lock: threading.RLock | None = None,
+        lock: Turn | None = None,
         keep: Callable[[Trainer, str], Path | None] = lambda *_: None,
     ) -> None:
         self.model = model
@@ -86,7 +87,7 @@ class Trainer:
         self.resumed: RandomState | None = None
         self._callbacks = callbacks
         self._stop = Stop(stop)
-        self._lock = lock or threading.RLock()
+        self._lock = lock or Turn()
         self._keep = keep
         self._runner = model
         self._learning = [parameter for parameter in model.parameters() if parameter.requires_grad]

@@ -15,7 +15,7 @@ from notebookviz.finetune import checks
 from notebookviz.finetune.accelerating import accelerating
 from notebookviz.finetune.events import Callback
 from notebookviz.finetune.plan import Plan
-from notebookviz.finetune.running import training_of
+from notebookviz.finetune.running import lock_of, training_of
 from notebookviz.finetune.schedules import make_optimizer
 from notebookviz.finetune.snapshot import restored
 from notebookviz.finetune.trainer import Trainer
@@ -264,7 +264,8 @@ def _try(  # noqa: PLR0913 - the parts of a training
     one_batch: bool = False,
 ) -> None:
     """Train under watch, and put the model back."""
-    with training_of(model) as lock, accelerating(None, None) as accelerator:
+    # What is tried out is nobody's to see: whoever reads the model waits until it is put back.
+    with training_of(model, watch.stop), lock_of(model) as lock, accelerating(None, None) as accelerator:
         prospect = checks.check(model, loader, None, task=task, loss=loss, labels=None)
         model.to(accelerator.device)
         with restored(model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,15 +13,16 @@ from notebookviz.finetune import checks
 from notebookviz.finetune.accelerating import accelerating
 from notebookviz.finetune.events import Printer
 from notebookviz.finetune.keeping import Keeper
+from notebookviz.finetune.labels import class_names
 from notebookviz.finetune.metrics import default_metrics, named_metrics
 from notebookviz.finetune.plan import Plan
-from notebookviz.finetune.running import training_of
+from notebookviz.finetune.running import lock_of, training_of
 from notebookviz.finetune.schedules import make_optimizer, make_schedule
 from notebookviz.finetune.trainer import Trainer
+from notebookviz.finetune.watching import Start, watched
 
 if TYPE_CHECKING:
     import os
-    import threading
     from collections.abc import Iterable, Sequence
 
     from notebookviz.finetune.events import Callback
@@ -116,7 +118,11 @@ def fine_tune(  # noqa: PLR0913 - the options are keywords, and each is document
         ('All 2 epochs are done.', 8)
     """
     _check_options(model, epochs=epochs, accumulate=accumulate)
-    with training_of(model) as lock, accelerating(accelerator, precision) as prepared:
+    with (
+        training_of(model, stop) as asked,
+        accelerating(accelerator, precision) as prepared,
+        watched(model) as watchers,
+    ):
         prospect = checks.check(model, train_loader, val_loader, task=task, loss=loss, labels=labels)
         model.to(prepared.device)
         rates = {"lr": lr, "layer_decay": layer_decay, "weight_decay": weight_decay}
@@ -143,15 +149,26 @@ def fine_tune(  # noqa: PLR0913 - the options are keywords, and each is document
             optimizer=plain,
             metrics=measured,
             plan=plan,
-            callbacks=[*callbacks, *([Printer()] if verbose and prepared.is_main_process else [])],
-            stop=stop,
-            lock=lock,
+            callbacks=[*callbacks, *watchers, *([Printer()] if verbose and prepared.is_main_process else [])],
+            stop=asked,
+            lock=lock_of(model),
             keep=keeper.save,
         )
         per_epoch = trainer.steps_per_epoch
         steps = None if per_epoch is None else per_epoch * epochs
         trainer.scheduler = make_schedule(plain, scheduler, warmup=warmup, steps=steps)
         keeper.start(trainer, resume=resume)
+        start = Start(
+            epochs=epochs,
+            steps=steps,
+            task=prospect.task.judged or prospect.task.kind,
+            classes=prospect.classes,
+            labels=tuple(labels or class_names(train_loader) or ()),
+            validated=val_loader is not None,
+            background=threading.current_thread() is not threading.main_thread(),
+        )
+        for watcher in watchers:
+            watcher.on_start(start)
         return trainer.run()
 
 
