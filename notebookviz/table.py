@@ -229,8 +229,11 @@ class ModuleTable:
             given = f" for {self._recording.input_text}" if self._recording.input_text else ""
             least = "at least " if any("uncounted" in node.marks for node in self._recording.nodes) else ""
             lines.append(f"MACs: {least}{count_text(self.total_macs)}{given}, {self._recording.mode} mode")
-        if self._recording.failure is not None:
-            lines.append(f"The forward pass failed: {self._recording.failure.message}")
+        failure = self._recording.failure
+        if failure is not None:
+            path = self._recording.nodes[failure.node].path
+            lines.append(f"The forward pass failed{f' in {path}' if path else ''}: {failure.message}")
+            lines.extend([f"Try: {failure.hint}"] if failure.hint else [])
         lines.extend(self._recording.notes)
         return lines
 

@@ -107,7 +107,7 @@ def test_html_is_escaped_and_self_contained():
 def test_a_failed_pass_says_where_in_text():
     text = str(ModuleTable(capture(nn.Sequential(nn.Linear(4, 4), nn.Linear(5, 5)), (torch.zeros(1, 4),))))
     assert "1 [failed here]" in text
-    assert "The forward pass failed: addmm: mat1 and mat2 shapes cannot be multiplied (1x4 and 5x5)" in text
+    assert "The forward pass failed in 1: addmm: mat1 and mat2 shapes cannot be multiplied (1x4 and 5x5)" in text
 
 
 def test_a_tree_without_a_pass_has_no_macs():

@@ -15,6 +15,7 @@ from notebookviz.capture import (
     reasons,
     runner,
     signature,
+    source,
     tensors,
     transformer_inputs,
 )
@@ -77,8 +78,7 @@ def capture(  # noqa: PLR0913 (the options of show)
     began = perf_counter()
     session = _Session(model, mode, began + seconds_limit, seconds_limit, own=bool(args or kwargs))
     attempt = session.given(call) if call is not None else session.inferred()
-    if call is not None:
-        _refuse_mismatch(model, call, attempt.draft)
+    attempt.header.caller = source.caller()
     tensors.remember(model, attempt.draft.constants)
     return build.recording(attempt.draft, attempt.skeleton, attempt.header)
 
@@ -235,12 +235,3 @@ def _tried(best: _Attempt | None) -> str:
         return ""
     said = naming.cut(message(best.draft.error), 200).rstrip(".")
     return f" (tried {best.header.input_text}: {said})" if best.header.input_text else f" ({said})"
-
-
-def _refuse_mismatch(model: nn.Module, call: arguments.Call, draft: Draft) -> None:
-    """Refuse a user's input whose dtype or device is wrong for the very operator that takes it."""
-    if draft.error is None or draft.failed < 0:
-        return
-    own = {value for _, values, _ in draft.inputs for value in values}
-    taken = {value for _, values, _ in draft.entries[draft.failed].inputs for value in values}
-    arguments.refuse_mismatch(model, call, str(draft.error), bool(own & taken))

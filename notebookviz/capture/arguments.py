@@ -99,41 +99,6 @@ def normalise(  # noqa: C901 (one rule after another)
     return args, named
 
 
-def refuse_mismatch(model: nn.Module, call: Call, message: str, index_of_input: bool) -> None:  # noqa: FBT001
-    """Refuse an input whose device or dtype the first layer it meets can't take.
-
-    Args:
-        model: The user's model.
-        call: What the user passed.
-        message: What the failed operator said.
-        index_of_input: Whether the operator that failed took the model's own input.
-
-    Raises:
-        InputError: The input is on another device than the model, or of a dtype that the layer doesn't take.
-    """
-    if not index_of_input:
-        return
-    given = [item for item in (*call[0], *call[1].values()) if isinstance(item, torch.Tensor)]
-    stored = [tensor for _, tensor, _ in naming.tensors(model)]
-    devices = {str(tensor.device) for tensor in stored}
-    for item in given:
-        if "device" in message and devices and str(item.device) not in devices:
-            there = ", ".join(sorted(devices))
-            raise InputError(
-                f"The input is on {item.device}, the model's parameters are on {there}.",
-                hint=f'Pass x.to("{there}").' if len(devices) == 1 else "Move the input there.",
-            )
-    if not any(part in message for part in ("dtype", "scalar type", "type (")):
-        return
-    floats = [tensor.dtype for tensor in stored if tensor.dtype.is_floating_point]
-    for item in given:
-        indices = "indices" in message
-        wanted = torch.int64 if indices else floats[0] if floats else item.dtype
-        if item.dtype is not wanted and (not indices or item.dtype.is_floating_point):
-            what = "its embedding takes int64 indices" if indices else f"the model's parameters are {_dtype(wanted)}"
-            raise InputError(f"The input is {_dtype(item.dtype)}, {what}.", hint=f"Pass x.to(torch.{_dtype(wanted)}).")
-
-
 def _sized(model: nn.Module, input_size: Any, dtypes: Any) -> tuple[torch.Tensor, ...]:  # noqa: ANN401
     shapes = _shapes(input_size)
     kinds: Sequence[Any] = dtypes if isinstance(dtypes, (list, tuple)) else [dtypes] * len(shapes)

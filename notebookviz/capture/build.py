@@ -7,6 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
 from notebookviz.capture import describe, flow, hints, naming, operators, remarks, source
+from notebookviz.capture.case import operands, speaks_of_dtypes
 from notebookviz.capture.trace import LONGEST_MESSAGE, MOST_CALLS, Crowded, Stopped, message
 from notebookviz.graph.records import (
     Argument,
@@ -43,6 +44,7 @@ class Header:
     notes: list[str] = field(default_factory=list)
     ended: str = ""
     limit: float = 0.0
+    caller: source.Place | None = None
 
 
 def recording(draft: Draft, skeleton: Skeleton, header: Header) -> Recording:
@@ -143,7 +145,7 @@ class _Builder:
                 hint = f"The input {header.input_text} was only guessed: if it is wrong, pass your own. {hint}".rstrip()
         place = source.raised(error.__traceback__)
         if place is None and self.entries:
-            place = self.entries[node].place
+            place = self.entries[node].place or header.caller
         met, received = self._met(node)
         return Failure(
             node,
@@ -316,8 +318,8 @@ class _Builder:
 
 
 def _shapes(entry: Entry, draft: Draft) -> Pairs:
-    found = hints.operands(entry, draft)
-    odd = len({kind.dtype for kinds in found.values() for kind in kinds}) > 1
+    found = operands(entry, draft)
+    odd = len({kind.dtype for kinds in found.values() for kind in kinds}) > 1 or speaks_of_dtypes(str(draft.error))
     away = len({kind.device for kinds in found.values() for kind in kinds}) > 1
 
     def text(kind: TensorType) -> str:

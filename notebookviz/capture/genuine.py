@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor
 
+from notebookviz.capture import flow
 from notebookviz.capture.modes import unseen
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def error_of(
         known: Values to use instead of zeros.
 
     Returns:
-        What PyTorch raises; None where it raises nothing or can't be asked.
+        What PyTorch raises; None where it raises nothing or can't be asked.  A kernel that overlooks an operand on
+        meta is spoken for.
     """
     try:
         with unseen():
@@ -47,11 +49,19 @@ def error_of(
     try:
         with unseen(), torch.no_grad():
             func(*real, **named)
-    except NotImplementedError:  # fake tensors don't tell quantised operands from plain ones: a real pass will
-        return None
     except Exception as error:  # noqa: BLE001 (what PyTorch raises is the answer)
-        return error.with_traceback(None)
-    return None
+        # Fake tensors don't tell quantised operands from plain ones: a real pass will.
+        quantised = isinstance(error, NotImplementedError) and str(error).startswith("Could not run")
+        return None if quantised else error.with_traceback(None)
+    return _apart(args, kwargs)
+
+
+def _apart(args: tuple[Any, ...], kwargs: dict[str, Any]) -> RuntimeError | None:
+    devices = {str(flow.device(item)) for item in flow.tensors((args, kwargs))}
+    if "meta" not in devices or len(devices) == 1:
+        return None
+    found = " and ".join(sorted(devices))
+    return RuntimeError(f"Expected all tensors to be on the same device, but found at least two devices, {found}!")
 
 
 def _real(item: Any, known: Known, left: list[int]) -> Any:  # noqa: ANN401

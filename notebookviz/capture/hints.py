@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from notebookviz.capture import flow, naming, operators
+from notebookviz.capture import flow, naming, shape_hints, signature
+from notebookviz.capture.case import Case, operands, speaks_of_dtypes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,47 +15,6 @@ if TYPE_CHECKING:
 
     from notebookviz.capture.draft import Draft, Entry
     from notebookviz.capture.skeleton import Skeleton
-    from notebookviz.graph.records import TensorType
-
-Shape = tuple[int, ...]
-
-_SAME_SIZES = frozenset({"add", "sub", "mul", "div", "truediv", "radd", "rsub", "rmul", "rtruediv", "pow", "where"})
-_NORMS = {"batch_norm": "num_features", "instance_norm": "num_features", "group_norm": "num_channels"}
-
-
-@dataclass
-class _Case:
-    """What is known of a failure."""
-
-    entry: Entry
-    said: str
-    draft: Draft
-    skeleton: Skeleton
-    name: str = ""
-    operands: dict[str, list[TensorType]] = field(default_factory=dict)
-
-    def shape(self, name: str) -> Shape | None:
-        """Shape of the first tensor of an argument."""
-        found = self.operands.get(name)
-        return found[0].shape if found else None
-
-    def module(self) -> nn.Module | None:
-        """The innermost module call around the failure."""
-        at = self.entry.index
-        while at >= 0:
-            found = self.draft.entries[at].module
-            if found is not None:
-                return found
-            at = self.draft.entries[at].parent
-        return None
-
-    def owner(self) -> str:
-        """Class and path of that module: ``Linear fc``."""
-        module = self.module()
-        if module is None:
-            return "The operator"
-        path = next((path for path, child in naming.modules(self.skeleton.model) if child is module), "")
-        return f"{naming.clean(type(module).__name__)} {path}".rstrip()
 
 
 def hint(entry: Entry, error: BaseException, draft: Draft, skeleton: Skeleton) -> str:
@@ -73,22 +31,16 @@ def hint(entry: Entry, error: BaseException, draft: Draft, skeleton: Skeleton) -
     """
     if isinstance(error, NotImplementedError) and entry.module is not None:
         return f"Define forward() in {type(entry.module).__name__}."
-    case = _Case(entry, str(error), draft, skeleton)
+    if isinstance(error, TypeError) and entry.module is not None:
+        return _call(entry, entry.module, str(error), skeleton)
+    case = Case(entry, str(error), draft, skeleton)
     if entry.operator is not None:
         case.name = entry.operator.name.strip("_")
         case.operands = operands(entry, draft)
     return next((found for rule in _RULES if (found := rule(case))), "")
 
 
-def operands(entry: Entry, draft: Draft) -> dict[str, list[TensorType]]:
-    """The tensors that met an operator or a module call, by the argument's name."""
-    return {
-        name: [draft.values[value] for value in values] + [draft.stored[index].type for index in stored]
-        for name, values, stored in entry.inputs
-    }
-
-
-def _stray(case: _Case) -> str:
+def _stray(case: Case) -> str:
     stray = case.draft.stray
     if stray is None:
         return ""
@@ -106,179 +58,106 @@ def _stray(case: _Case) -> str:
     )
 
 
-def _dtypes(case: _Case) -> str:
-    if not any(part in case.said for part in ("dtype", "scalar type", "type (")):
+def _call(entry: Entry, module: nn.Module, said: str, skeleton: Skeleton) -> str:
+    """A module's forward was called without an argument, or with one that it doesn't take."""
+    if not said.startswith(f"{getattr(module.forward, '__qualname__', '')}() "):
+        return ""
+    missing = re.search(r"missing \d+ required .*?arguments?: (.*)", said)
+    names = re.findall(r"'(\w+)'", missing[1]) if missing else []
+    if entry.parent < 0:
+        what = f"forward was called without {_listed(module, names)}. " if names else ""
+        return f"{what}{signature.wanted(module)}"
+    path = next((path for path, child in naming.modules(skeleton.model) if child is module), "")
+    owner = f"{naming.clean(type(module).__name__)} {path}".rstrip()
+    if names:
+        return f"{owner} was called without {_listed(module, names)}: pass that in this line too."
+    return f"{owner} takes {_listed(module, [item.name for item in signature.parameters(module)])}."
+
+
+def _listed(module: nn.Module, names: list[str]) -> str:
+    """Arguments of forward with their type hints: ``mask (Tensor), scale``."""
+    types = {item.name: item.hint for item in signature.parameters(module)}
+    return ", ".join(
+        naming.cut(f"{name} ({types[name].removeprefix('torch.')})" if types.get(name) else name, 80) for name in names
+    )
+
+
+def _own_input(case: Case) -> str:
+    """An input of the model is of a dtype or on a device that the first operator it meets can't take."""
+    own = {value: name for name, values, _ in case.draft.inputs for value in values}
+    taken = [value for _, values, _ in case.entry.inputs for value in values if value in own]
+    if not taken or case.entry.operator is None:
+        return ""
+    kind, weight = case.draft.values[taken[0]], case.weight()
+    several, name = len(own) > 1, own[taken[0]]
+    the_input, x = (f"The input {name}", name) if several and name.isidentifier() else ("The input", "x")
+    if "device" in case.said:
+        if weight is None or weight.device in (kind.device, "meta"):
+            return ""
+        where = f"the model's parameters are on {weight.device}"
+        return f'{the_input} is on {kind.device}, {where}. Pass {x}.to("{weight.device}").'
+    if not speaks_of_dtypes(case.said):
+        return ""
+    if "indices" in case.said:
+        wanted, why = "int64", "its embedding takes int64 indices"
+    else:
+        wanted = weight.dtype if weight is not None else kind.dtype
+        why = f"the model's parameters are {wanted}"
+    return f"{the_input} is {kind.dtype}, {why}. Pass {x}.to(torch.{wanted})." if wanted != kind.dtype else ""
+
+
+def _dtypes(case: Case) -> str:
+    weight = case.weight()
+    if not speaks_of_dtypes(case.said) or weight is None:
         return ""
     kinds = {name: kinds[0].dtype for name, kinds in case.operands.items()}
-    given, weight = kinds.get("input"), kinds.get("weight", kinds.get("mat2", kinds.get("other")))
-    if given is None or weight is None or given == weight:
+    given = next(iter(kinds.values()))
+    wanted = "int64" if "indices" in case.said else weight.dtype
+    if given == wanted:
         return ""
-    return f"{case.owner()} got {given} where its weight is {weight}: convert what goes in with .to(torch.{weight})."
+    takes = "where it takes int64 indices" if "indices" in case.said else f"where its weight is {wanted}"
+    return f"{case.owner()} got {given} {takes}: convert what goes in with .to(torch.{wanted})."
 
 
-def _devices(case: _Case) -> str:
+def _unsupported(case: Case) -> str:
+    """No kernel for such numbers."""
+    kinds = [kinds[0].dtype for kinds in case.operands.values()]
+    if ("not implemented for '" not in case.said and "could not infer output dtype" not in case.said) or not kinds:
+        return ""
+    return f"{case.called()} does not take {kinds[0]}: convert what goes in with .float()."
+
+
+def _absent(case: Case) -> str:
+    """A weight is still on the meta device while others have their values."""
+    held = {index for _, _, stored in case.entry.inputs for index in stored}
+    names = [item.name for at, item in enumerate(case.draft.stored) if at in held and item.type.device == "meta"]
+    if not names or "device" not in case.said:
+        return ""
+    are = "is" if len(names) == 1 else "are"
+    return f"{', '.join(names[:4])} {are} on the meta device, without values: load {'it' if are == 'is' else 'them'}."
+
+
+def _devices(case: Case) -> str:
     devices = {kind.device for kinds in case.operands.values() for kind in kinds}
     if len(devices) < 2 or "device" not in case.said:  # noqa: PLR2004
         return ""
-    parts = ", ".join(f"{name} on {kinds[0].device}" for name, kinds in case.operands.items())
-    return f"{_called(case)} got {parts}: move them together with .to(device), and make new tensors there (device=)."
+    each = {name: " and ".join(dict.fromkeys(kind.device for kind in kinds)) for name, kinds in case.operands.items()}
+    parts = ", ".join(f"{name} on {where}" for name, where in each.items())
+    return f"{case.called()} got {parts}: move them together with .to(device), and make new tensors there (device=)."
 
 
-def _unbatched(case: _Case) -> str:
-    """The batch dimension is missing from an input that a convolution took for one picture."""
-    for entry in case.draft.entries[: case.entry.index + 1]:
-        kind = type(entry.module).__name__
-        match = re.match(r"(?:Lazy)?(?:Conv|BatchNorm|ConvTranspose)([123])d$", kind)
-        shapes = [kinds[0].shape for kinds in operands(entry, case.draft).values()] if match else []
-        if match and shapes:
-            if len(shapes[0]) != int(match[1]) + 1:
-                return ""
-            return (
-                f"{kind} got {flow.shape_text(shapes[0])}, which has no batch dimension: pass x.unsqueeze(0), "
-                f"which is 1×{flow.shape_text(shapes[0])}."
-            )
-    return ""
-
-
-def _linear(case: _Case) -> str:
-    given, weight = case.shape("input"), case.shape("weight")
-    if case.name != "linear" or not given or weight is None or given[-1] == weight[-1]:
-        return ""
-    wanted = weight[-1]
-    took = f"{case.owner()} takes {wanted} features and got {given[-1]}"
-    if wanted in given[:-1] and len(given) > 2:  # noqa: PLR2004
-        at = len(given) - 2 - given[:-1][::-1].index(wanted)
-        return f"{took}; dimension {at} has {wanted}: put it last with x.transpose({at}, {len(given) - 1})."
-    if len(given) > 2 and math.prod(given[1:]) == wanted:  # noqa: PLR2004
-        return f"{took}, of {flow.shape_text(given)}: flatten before it with x.flatten(1)."
-    return f"{took}: set in_features={given[-1]} there, or make the layer before it return {wanted}."
-
-
-def _convolution(case: _Case) -> str:
-    given, weight = case.shape("input"), case.shape("weight")
-    if not case.name.startswith("conv") or given is None or weight is None or len(given) < len(weight) - 1:
-        return ""
-    at = len(given) - len(weight) + 1
-    groups = dict(case.entry.attributes).get("groups", "1")
-    turned = "transpose" in case.name
-    wanted = weight[0] if turned else weight[1] * (int(groups) if groups.isdigit() else 1)
-    if given[at] == wanted:
-        return ""
-    took = f"{case.owner()} takes {wanted} channels and got {given[at]}"
-    if given[-1] == wanted and len(given) == len(weight):
-        order = (0, len(given) - 1, *range(1, len(given) - 1))
-        return f"{took}; the last dimension has {wanted}: put the channels first with x.permute{order}."
-    return f"{took}: set in_channels={given[at]} there, or make the layer before it return {wanted}."
-
-
-def _norm(case: _Case) -> str:
-    given, weight = case.shape("input"), case.shape("weight") or case.shape("running_mean")
-    setting = _NORMS.get(case.name)
-    if setting and given and len(given) > 1 and weight and given[1] != weight[0]:
-        return f"{case.owner()} takes {weight[0]} channels and got {given[1]}: set {setting}={given[1]} there."
-    if case.name in ("layer_norm", "rms_norm") and given and weight and given[-len(weight) :] != weight:
-        wanted, got = flow.shape_text(weight), flow.shape_text(given[-len(weight) :])
-        return f"{case.owner()} takes {wanted} features last and got {got}: set normalized_shape={got} there."
-    return ""
-
-
-def _recurrent(case: _Case) -> str:
-    module = case.module()
-    wanted = getattr(module, "input_size", getattr(module, "embed_dim", None))
-    call = next((entry for entry in reversed(case.draft.entries) if entry.module is module), None)
-    if not isinstance(wanted, int) or call is None or module is None:
-        return ""
-    given = next((kinds[0].shape for kinds in operands(call, case.draft).values()), ())
-    if not given or given[-1] == wanted:
-        return ""
-    took = f"{case.owner()} takes {wanted} features last and got {flow.shape_text(given)}"
-    if wanted in given[:-1]:
-        at = given.index(wanted)
-        return f"{took}; dimension {at} has {wanted}: put it last with x.transpose({at}, {len(given) - 1})."
-    setting = "input_size" if hasattr(module, "input_size") else "embed_dim"
-    return f"{took}: set {setting}={given[-1]} there, or make the layer before it return {wanted}."
-
-
-def _cat(case: _Case) -> str:
-    if case.name not in ("cat", "concat", "concatenate", "stack"):
-        return ""
-    shapes = [kind.shape for kinds in case.operands.values() for kind in kinds]
-    text = " and ".join(flow.shape_text(shape) for shape in shapes[:4])
-    if case.name == "stack":
-        return f"torch.stack got {text}: all shapes must be equal."
-    dim = int(dict(case.entry.attributes).get("dim", "0"))
-    ranks = {len(shape) for shape in shapes}
-    if len(ranks) > 1:
-        return f"torch.cat got {text}: all must have the same number of dimensions."
-    rank = ranks.pop() if ranks else 0
-    wrong = [at for at in range(rank) if at != dim % rank and len({shape[at] for shape in shapes}) > 1]
-    if not wrong:
-        return ""
-    sizes = " and ".join(str(shape[wrong[0]]) for shape in shapes[:4])
-    return (
-        f"torch.cat along dimension {dim} got {text}: all other dimensions must be equal, "
-        f"and dimension {wrong[0]} is {sizes}."
-    )
-
-
-def _product(case: _Case) -> str:
-    shapes = [kind.shape for kinds in case.operands.values() for kind in kinds]
-    if case.name not in ("matmul", "bmm", "mm") or len(shapes) < 2:  # noqa: PLR2004
-        return ""
-    left, right = shapes[:2]
-    if not left or len(right) < 2 or left[-1] == right[-2]:  # noqa: PLR2004
-        return ""
-    turn = ": turn the second with .transpose(-2, -1)." if left[-1] == right[-1] else "."
-    return (
-        f"{_called(case)} got {flow.shape_text(left)} and {flow.shape_text(right)}: the last dimension of the first "
-        f"({left[-1]}) must equal the second last of the second ({right[-2]}){turn}"
-    )
-
-
-def _view(case: _Case) -> str:
-    given = case.shape("input")
-    found = re.search(r"shape '\[([-\d, ]+)\]' is invalid for input of size (\d+)", case.said)
-    if found is None or given is None:
-        return ""
-    wanted = math.prod(int(size) for size in found[1].split(",") if int(size) > 0)
-    return (
-        f"{case.entry.type} got {flow.shape_text(given)}, which is {int(found[2]):,} numbers; ({found[1]}) wants "
-        f"{'a multiple of ' if '-1' in found[1] else ''}{wanted:,}: x.flatten(1) keeps the batch and joins the rest."
-    )
-
-
-def _elementwise(case: _Case) -> str:
-    shapes = [kind.shape for kinds in case.operands.values() for kind in kinds]
-    if case.name not in _SAME_SIZES or len(shapes) < 2 or "must match" not in case.said:  # noqa: PLR2004
-        return ""
-    return (
-        f"{_called(case)} got {flow.shape_text(shapes[0])} and {flow.shape_text(shapes[1])}: from the right, each pair "
-        f"of sizes must be equal or contain a 1."
-    )
-
-
-def _otherwise(case: _Case) -> str:
+def _otherwise(case: Case) -> str:
     parts = [flow.shape_text(kind.shape) for kinds in case.operands.values() for kind in kinds]
-    return f"{_called(case)} got {', '.join(parts[:8])}." if parts else ""
+    return f"{case.called()} got {', '.join(parts[:8])}." if parts else ""
 
 
-def _called(case: _Case) -> str:
-    """The operator as a sentence begins with it."""
-    return case.entry.type if case.entry.type[:1].isalpha() else f"The operator {operators.label(case.entry.type)}"
-
-
-_RULES: tuple[Callable[[_Case], str], ...] = (
+_RULES: tuple[Callable[[Case], str], ...] = (
     _stray,
+    _absent,
+    _own_input,
     _devices,
     _dtypes,
-    _unbatched,
-    _linear,
-    _convolution,
-    _norm,
-    _recurrent,
-    _cat,
-    _product,
-    _view,
-    _elementwise,
+    _unsupported,
+    *shape_hints.RULES,
     _otherwise,
 )

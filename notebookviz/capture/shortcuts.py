@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, in_kernel_invocation_manager
 
+from notebookviz.capture import flow
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -46,7 +48,7 @@ def _alike(_: Any, given: FakeTensor, *__: Any) -> Any:  # noqa: ANN401
 
 def _batch_norm(_: Any, given: FakeTensor, *more: Any) -> Any:  # noqa: ANN401
     training = more[4]
-    if training or given.fake_device.type != "cpu":
+    if training or given.fake_device.type != "cpu" or not _together_on(given, more[:4]):
         return NotImplemented
     made = _like(given)
     if made is NotImplemented:
@@ -56,8 +58,9 @@ def _batch_norm(_: Any, given: FakeTensor, *more: Any) -> Any:  # noqa: ANN401
 
 
 def _layer_norm(_: Any, given: FakeTensor, sizes: Any, *more: Any) -> Any:  # noqa: ANN401
-    weight = more[0]
-    fits = list(given.shape[given.dim() - len(sizes) :]) == list(sizes)
+    weight, bias = more[:2]
+    fits = _together_on(given, (weight, bias))
+    fits = fits and list(given.shape[given.dim() - len(sizes) :]) == list(sizes)
     fits = fits and (weight is None or list(weight.shape) == list(sizes))
     if not (fits and given.is_contiguous() and given.dtype is torch.float32):
         return NotImplemented
@@ -80,6 +83,11 @@ def _convolution(_: Any, given: FakeTensor, weight: Any, bias: Any, *settings: A
     if min(*padding, 0) < 0 or min(*spans, *given.shape, made) < 1:
         return NotImplemented
     return _fake(given, (count, made, *spans))
+
+
+def _together_on(given: FakeTensor, others: tuple[Any, ...]) -> bool:
+    """Whether what is there of the others is on the same device."""
+    return all(item is None or flow.device(item) == given.fake_device for item in others)
 
 
 def _of_one_kind(first: FakeTensor, second: Any) -> bool:  # noqa: ANN401

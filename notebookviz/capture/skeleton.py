@@ -52,6 +52,7 @@ class Skeleton:
         unregistered: For the ``id`` of each module that the copy holds in a list, a closure..., its path.
         home: The device that tensors on meta stand on: that of the model's first tensor that is elsewhere.
         weightless: Whether all of the model's tensors are on meta.
+        absent: Whether tensors on meta only wait for their values: all parameters do, or accelerate keeps them.
         hooks: For the ``id`` of each module of the copy, how many of the user's own hooks were left out.
 
     Example:
@@ -70,9 +71,11 @@ class Skeleton:
         self.unregistered: dict[int, str] = {}
         self.hooks: dict[int, int] = {}
         self.modules: list[nn.Module] = []
-        devices = [tensor.device for _, tensor, _ in naming.tensors(model)]
-        self.home = next((device for device in devices if device.type != "meta"), torch.device("cpu"))
-        self.weightless = bool(devices) and all(device.type == "meta" for device in devices)
+        held = [(tensor, kind) for _, tensor, kind in naming.tensors(model)]
+        self.home = next((tensor.device for tensor, _ in held if not tensor.is_meta), torch.device("cpu"))
+        self.weightless = bool(held) and all(tensor.is_meta for tensor, _ in held)
+        own = [tensor.is_meta for tensor, kind in held if kind == "parameter"]
+        self.absent = self.weightless or (bool(own) and all(own)) or _is_offloaded(model)
         self._memo: dict[int, Any] = {}
         self._kept: list[Any] = []
         self.model: nn.Module = self._model(naming.unwrap(model))
@@ -83,16 +86,17 @@ class Skeleton:
         """The fake tensor that stands for ``tensor``: the same one each time."""
         found = self._memo.get(id(tensor))
         if found is None:
-            found = self._keep(tensor, fake_of(self.fake, tensor, self.home if tensor.is_meta else tensor.device))
+            device = self.home if tensor.is_meta and self.absent else tensor.device
+            found = self._keep(tensor, fake_of(self.fake, tensor, device))
             self.originals[id(found)] = tensor
         return found  # type: ignore[no-any-return]
 
     def convert(self, thing: Any) -> Any:  # noqa: ANN401 (any argument of a forward pass)
         """Replace each tensor in nested containers by the fake one that stands for it.
 
-        An input on meta stays there, unless the whole model is: PyTorch would refuse it too.
+        An input on meta stays there, unless the weights are there too: PyTorch would refuse it.
         """
-        for tensor in flow.tensors(thing) if not self.weightless else ():
+        for tensor in flow.tensors(thing) if not self.absent else ():
             if tensor.is_meta and id(tensor) not in self._memo:
                 self.originals[id(self._keep(tensor, fake_of(self.fake, tensor, tensor.device)))] = tensor
         return self._value(thing, "")
@@ -307,6 +311,11 @@ def check_depth(model: nn.Module) -> None:
             f"at most {DEEPEST} can be run and drawn.",
             hint="Show one of its inner modules, or put the modules side by side in one Sequential.",
         )
+
+
+def _is_offloaded(model: nn.Module) -> bool:
+    """Whether accelerate fetches weights when a module is called, so that those on meta are somewhere else."""
+    return any("_hf_hook" in module.__dict__ for _, module in naming.modules(model))
 
 
 def _of_library(hook: Any) -> bool:  # noqa: ANN401

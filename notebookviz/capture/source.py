@@ -6,6 +6,7 @@ import linecache
 import os
 import re
 import sys
+import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,10 @@ _INSIDE = (
     str(Path(torch.__file__).parent) + os.sep,
     str(Path(__file__).parent) + os.sep,
     str(Path(threading_file).parent / "threading.py") if (threading_file := sys.modules["threading"].__file__) else "",
+)
+_PACKAGES = tuple(
+    {str(Path(__file__).parents[1]) + os.sep}
+    | {sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 )
 _KNOWN: dict[CodeType, bool] = {}
 _LONGEST = 300
@@ -44,6 +49,17 @@ def here() -> Place | None:
         code = frame.f_code
         if outside(code):
             return code.co_filename, frame.f_lineno, code.co_name
+        frame = frame.f_back
+    return None
+
+
+def caller() -> Place | None:
+    """File, line and function of the nearest frame that is in no installed package: the user's call of ``show``."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith((*_PACKAGES, "<frozen")):
+            return file, frame.f_lineno, frame.f_code.co_name
         frame = frame.f_back
     return None
 

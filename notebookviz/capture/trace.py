@@ -17,6 +17,7 @@ from notebookviz.capture import (
     cost,
     flow,
     genuine,
+    kernels,
     lazy,
     naming,
     operators,
@@ -257,7 +258,7 @@ class Tracer:
         with unseen():
             return value.detach().clone().numpy()
 
-    def _refuse(self, found: tuple[Exception, ranges.Stray] | None) -> None:
+    def _refuse(self, found: tuple[Exception, ranges.Stray | None] | None) -> None:
         """Raise what PyTorch would, where an index is out of range."""
         if found is not None:
             self._genuine, self._stray = found
@@ -268,6 +269,9 @@ class Tracer:
         if self.real is not None:
             return self.real.run(func, rule.written, args, kwargs)
         self._refuse(ranges.check(func, args, self.known))
+        refused = kernels.check(func, args, kwargs)
+        if refused is not None:
+            self._refuse((refused, None))
         try:
             result = shortcuts.answer(func, args, kwargs)
             if result is NotImplemented:

@@ -14,7 +14,7 @@ REAL = {"packed sequence", "statically quantised", "tensor subclass made in forw
 CUT = {
     "dynamically quantised", "dynamically quantised lstm", "statically quantised", "functional call", "gradient inside",
     "compiled", "compiled in place", "compiled child", "checkpointed the old way", "index and scatter", "on meta",
-    "packed sequence", "counter in a buffer", "a parameter as output", "no tensor as output", "partly on meta",
+    "packed sequence", "counter in a buffer", "a parameter as output", "no tensor as output", "on two devices",
 }  # fmt: skip
 """Kinds whose autograd graph can't be compared: cut somewhere, or of other modules than those shown."""
 

@@ -161,12 +161,14 @@ def test_a_model_on_meta_says_so_whatever_the_input():
         assert {item.type.device for item in recording.initializers} == {"meta"}
 
 
-def test_a_model_partly_on_meta():
-    _, recording = show("partly on meta")
-    assert {item.name: item.type.device for item in recording.initializers} == {
-        "0.weight": "cpu", "0.bias": "cpu", "3.weight": "meta", "3.bias": "meta",
+def test_tensors_stay_on_their_devices():
+    _, recording = show("on two devices")
+    assert {item.name: item.type.device for item in recording.initializers if item.kind == "parameter"} == {
+        "near.weight": "cpu", "near.bias": "cpu", "far.weight": "meta", "far.bias": "meta",
     }  # fmt: skip
-    assert {value.type.device for value in recording.values} == {"cpu"}
+    assert [recording.values[node.outputs[0]].type.device for node in recorded.operators(recording)] == [
+        "cpu", "meta", "meta", "cpu", "meta",
+    ]  # fmt: skip
 
 
 def test_what_is_mapped_over_a_batch_has_its_edges():

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 (its usual name)
 
-from notebookviz.capture import broadcast, capture
+from notebookviz.capture import broadcast, capture, flow
 from tests.capture import mistakes, models
+from tests.capture.awkward.case import Calls
 
 SHOWN = {
     "flatten": (
@@ -222,3 +223,173 @@ def test_a_deep_model_is_open_at_what_failed():
     assert recording.nodes[recording.failure.node].path == "layer3.1.conv2"
     opened = {recording.nodes[index].path for index in encode(recording)["opened"] if index < len(recording.nodes)}
     assert {"", "layer3", "layer3.1"} <= opened
+
+
+LINEAR = nn.Linear(4, 2)
+ROW = torch.zeros(1, 4)
+WRONG_KINDS = [
+    (LINEAR, ROW.long(), "The input is int64, the model's parameters are float32. Pass x.to(torch.float32)."),
+    (LINEAR, ROW.double(), "The input is float64, the model's parameters are float32. Pass x.to(torch.float32)."),
+    (
+        nn.Conv2d(3, 4, 3),
+        torch.zeros(1, 3, 8, 8, dtype=torch.uint8),
+        "The input is uint8, the model's parameters are float32. Pass x.to(torch.float32).",
+    ),
+    (
+        nn.BatchNorm2d(3).eval(),
+        torch.zeros(1, 3, 8, 8, dtype=torch.int64),
+        "The input is int64, the model's parameters are float32. Pass x.to(torch.float32).",
+    ),
+    (
+        nn.LayerNorm(4),
+        ROW.double(),
+        "The input is float64, the model's parameters are float32. Pass x.to(torch.float32).",
+    ),
+    (nn.Embedding(4, 4), ROW, "The input is float32, its embedding takes int64 indices. Pass x.to(torch.int64)."),
+    (LINEAR, ROW.to("meta"), 'The input is on meta, the model\'s parameters are on cpu. Pass x.to("cpu").'),
+    (nn.Softmax(-1), ROW.long(), "F.softmax does not take int64: convert what goes in with .float()."),
+    (nn.LSTM(4, 2), ROW.double(), ""),
+]
+
+
+@pytest.mark.parametrize(("model", "given", "hint"), WRONG_KINDS)
+def test_an_input_of_the_wrong_kind_is_shown_where_it_is_met(model, given, hint):
+    failure = capture(model, (given,)).failure
+    with pytest.raises((RuntimeError, ValueError)) as raised:
+        model(given)
+    assert (failure.kind, failure.message) == (type(raised.value).__name__, str(raised.value))
+    assert failure.hint == hint
+    assert flow.dtype_text(given.dtype) in dict(failure.shapes or failure.received)["input"] or given.is_meta
+    assert (failure.source.file, failure.source.code) == (__file__, "failure = capture(model, (given,)).failure")
+
+
+def test_of_several_inputs_the_wrong_one_is_named():
+    class Adds(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.left, self.right = nn.Linear(4, 2), nn.Linear(4, 2)
+
+        def forward(self, x, y):
+            return self.left(x) + self.right(y)
+
+    failure = capture(Adds(), (ROW, ROW.half())).failure
+    assert failure.hint == "The input y is float16, the model's parameters are float32. Pass y.to(torch.float32)."
+
+
+INSIDE = {
+    "a whole number into a convolution": (
+        lambda m, x: m.b(m.a(x).long()),
+        {"a": nn.Conv2d(3, 4, 3), "b": nn.Conv2d(4, 4, 1)},
+        torch.zeros(1, 3, 8, 8),
+        "Conv2d b got int64 where its weight is float32: convert what goes in with .to(torch.float32).",
+    ),
+    "floats into an embedding": (
+        lambda m, x: m.b(m.a(x)),
+        {"a": nn.Linear(4, 4), "b": nn.Embedding(4, 2)},
+        ROW,
+        "Embedding b got float32 where it takes int64 indices: convert what goes in with .to(torch.int64).",
+    ),
+    "classes into a layer": (
+        lambda m, x: m.b(m.a(x).argmax(1)),
+        {"a": nn.Linear(4, 4), "b": nn.Linear(4, 2)},
+        ROW,
+        "Linear b got int64 where its weight is float32: convert what goes in with .to(torch.float32).",
+    ),
+    "a weight without values": (
+        lambda m, x: m.b(m.a(x)),
+        {"a": nn.Linear(4, 4), "b": nn.Linear(4, 2, device="meta")},
+        ROW,
+        "b.weight, b.bias are on the meta device, without values: load them.",
+    ),
+    "a norm without values": (
+        lambda m, x: m.b(m.a(x)),
+        {"a": nn.Linear(4, 4), "b": nn.LayerNorm(4, device="meta")},
+        ROW,
+        "b.weight, b.bias are on the meta device, without values: load them.",
+    ),
+    "joined from two devices": (
+        lambda m, x: torch.cat([m.a(x), torch.zeros(1, 2, device="meta")]),
+        {"a": LINEAR},
+        ROW,
+        (
+            "torch.cat got tensors on cpu and meta: "
+            "move them together with .to(device), and make new tensors there (device=)."
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_types_and_devices_that_do_not_go_together_fail_as_in_pytorch(name):
+    body, parts, given, hint = INSIDE[name]
+    model = Calls(body, **parts).eval()
+    failure = capture(model, (given,)).failure
+    with pytest.raises(RuntimeError) as raised:
+        model(given)
+    assert (failure.kind, failure.message, failure.hint) == ("RuntimeError", str(raised.value), hint)
+
+
+def test_a_number_on_the_cpu_goes_with_any_device():
+    model = Calls(lambda m, x: m.a(x) * torch.tensor(2.0) + m.scale, a=nn.Linear(4, 2, device="meta"), scale=ROW[0, 0])
+    assert capture(model, (ROW.to("meta"),)).failure is None
+
+
+def test_a_kernel_that_overlooks_an_empty_weight_is_spoken_for():
+    failure = capture(
+        nn.Sequential(nn.Conv1d(2, 2, 1), nn.Conv1d(2, 2, 1, device="meta")), (torch.zeros(1, 2, 4),)
+    ).failure
+    assert failure.message == (
+        "Expected all tensors to be on the same device, but found at least two devices, cpu and meta!"
+    )
+
+
+class Scaled(nn.Module):
+    """Takes three inputs, one of them by name only."""
+
+    def forward(self, x, y: torch.Tensor, *, scale: float):
+        return x + y * scale
+
+
+class Attends(nn.Module):
+    """Forgets two inputs of its attention."""
+
+    def __init__(self):
+        super().__init__()
+        self.attn = nn.MultiheadAttention(4, 2)
+
+    def forward(self, x):
+        return self.attn(x)
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "hint"),
+    [
+        (
+            Scaled(),
+            (ROW,),
+            (
+                "forward was called without y (Tensor). "
+                "forward takes x, y, scale: show(model, x, y, kwargs={'scale': scale})."
+            ),
+        ),
+        (
+            Scaled(),
+            (ROW, ROW),
+            (
+                "forward was called without scale (float). "
+                "forward takes x, y, scale: show(model, x, y, kwargs={'scale': scale})."
+            ),
+        ),
+        (LINEAR, (ROW, ROW), "forward takes input: show(model, input) or input_size=(1, 3, 224, 224)."),
+        (
+            Attends(),
+            (ROW,),
+            "MultiheadAttention attn was called without key (Tensor), value (Tensor): pass that in this line too.",
+        ),
+    ],
+)
+def test_an_argument_that_is_missing_is_named(model, given, hint):
+    failure = capture(model, given).failure
+    with pytest.raises(TypeError) as raised:
+        model(*given)
+    assert (failure.kind, failure.message, failure.hint) == ("TypeError", str(raised.value), hint)

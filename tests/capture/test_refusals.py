@@ -86,27 +86,6 @@ def test_what_is_not_a_model(model, text):
             NUMBERS,
         ),
         (LINEAR, ((1, 4),), "Got the tuple (1, 4) as input. Did you mean input_size=(1, 4)?"),
-        (
-            LINEAR,
-            (ROW.long(),),
-            "The input is int64, the model's parameters are float32. Pass x.to(torch.float32).",
-        ),
-        (
-            LINEAR,
-            (ROW.double(),),
-            "The input is float64, the model's parameters are float32. Pass x.to(torch.float32).",
-        ),
-        (
-            nn.Conv2d(3, 4, 3),
-            (torch.zeros(1, 3, 8, 8, dtype=torch.uint8),),
-            "The input is uint8, the model's parameters are float32. Pass x.to(torch.float32).",
-        ),
-        (
-            nn.Embedding(4, 4),
-            (ROW,),
-            "The input is float32, its embedding takes int64 indices. Pass x.to(torch.int64).",
-        ),
-        (LINEAR, (ROW.to("meta"),), 'The input is on meta, the model\'s parameters are on cpu. Pass x.to("cpu").'),
     ],
 )
 def test_what_is_not_an_input(model, given, text):

@@ -104,12 +104,17 @@ def test_unusual_tensors_keep_type_and_shape(tensor):
     )
 
 
-def test_tensors_on_meta_stand_where_the_others_are():
-    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4, device="meta"))
+def test_tensors_on_meta_stand_where_the_others_are_if_none_of_the_parameters_has_values():
+    model = nn.Sequential(nn.Linear(2, 3, device="meta"), nn.BatchNorm1d(3, affine=False))
     copy = Skeleton(model)
-    assert [str(tensor.device) for tensor in copy.model.parameters()] == ["cpu"] * 4
+    assert {str(tensor.device) for tensor in copy.model.state_dict().values()} == {"cpu"}
     assert not copy.weightless
-    assert str(model[1].weight.device) == "meta"
+    assert str(model[0].weight.device) == "meta"
+
+
+def test_tensors_on_meta_stay_there_if_others_have_values():
+    copy = Skeleton(nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4, device="meta")))
+    assert [str(tensor.device) for tensor in copy.model.parameters()] == ["cpu", "cpu", "meta", "meta"]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -69,21 +69,20 @@ def on_meta_with_an_input_on_cpu():
 
 
 @kind
-def partly_on_meta():
+def on_meta_but_for_a_buffer():
     with torch.device("meta"):
-        head = nn.Linear(4 * 36, 5)
-    body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten())
-    whole = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5))
-    return Case(nn.Sequential(*body, head), (torch.rand(1, 3, 8, 8),), real=whole)
+        layer, real = nn.Linear(4, 4), nn.Linear(4, 4)
+    scaled = Calls(lambda m, x: m.layer(x) * m.scale, layer=layer, scale=torch.ones(4))
+    x = torch.rand(2, 4)
+    return Case(scaled, (x,), real=Calls(lambda m, x: m.layer(x.to("meta")), layer=real), compare=False)
 
 
 @kind
-def buffer_on_meta():
-    return Case(
-        Calls(lambda m, x: m.layer(x) + m.shift, layer=nn.Linear(4, 4), shift=torch.zeros(4, device="meta")),
-        (torch.rand(2, 4),),
-        compare=False,
-    )
+def on_two_devices():
+    def body(m, x):
+        return m.far(m.near(x).to("meta")) * torch.tensor(2.0)
+
+    return Case(Calls(body, near=nn.Linear(4, 8), far=nn.Linear(8, 2, device="meta")), (torch.rand(2, 4),))
 
 
 @kind
