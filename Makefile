@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo lab notebooks test check lint bench coverage docs clean
+.PHONY: help demo lab notebooks test check lint bench coverage docs picture clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -45,6 +45,9 @@ coverage: $(VENV)/.test ## Look at 530 models of torchvision, timm, transformers
 docs: $(VENV)/.docs ## Build the site in artifacts/docs, tutorials too; a warning is an error
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs artifacts/docs
 	@echo "Built artifacts/docs/index.html"
+
+picture: $(VENV)/.test $(VENV)/.browser ## Take the README's pictures of the panel, in JupyterLab
+	$(BIN)/python tools/picture.py
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) artifacts build dist
