@@ -24,7 +24,7 @@ export function watchDoubleClicks(document, beside, toggle) {
             return;
         }
         const alone = event.detail === 1 && !event.target.closest('.nbv-toggle');
-        const title = alone ? event.target.closest('.nbv-title-name') : null;
+        const title = alone ? event.target.closest('.nbv-title-name, .nbv-sticky-name') : null;
         const box = title || (alone ? event.target.closest('.graph-node[data-id]') : null);
         first = box ? { id: Number(box.closest('[data-id]').dataset.id), open: title !== null, beside: beside() } : null;
     }, true);

@@ -7,6 +7,7 @@ import { watchDoubleClicks } from './clicks.js';
 import { Paint } from './paint.js';
 import { picture } from './picture.js';
 import { Lights } from './lights.js';
+import { Sticky } from './sticky.js';
 import { Graph, Node } from './structure.js';
 import { hookGrapher } from './titles.js';
 import { escaped } from './text.js';
@@ -88,6 +89,7 @@ export function createDrawing(netron, grapher, host, post) {
             const spots = this._spots(anchor);
             change();
             const spot = spots.find(({ node }) => this.structure.drawn.has(node.index));
+            const rect = spot && (this.structure.opened.has(spot.node.index) ? null : this.sticky.sign(spot.node.index)) || spot?.rect;
             if (still.matches) {
                 for (const { label } of this.target.nodes.values()) {
                     delete label.x;
@@ -95,7 +97,7 @@ export function createDrawing(netron, grapher, host, post) {
             }
             this._keeping = true;
             try {
-                await this.refresh(spot ? { value: spot.node, rect: spot.rect } : null);
+                await this.refresh(spot ? { value: spot.node, rect } : null);
             } finally {
                 this._keeping = false;
             }
@@ -255,6 +257,7 @@ export function createDrawing(netron, grapher, host, post) {
             if (this.structure) {
                 this.structure.overlay = this._paint;
                 this._paint.apply();
+                this.sticky.update();
                 this._refill();
             }
         }
@@ -492,9 +495,11 @@ export function createDrawing(netron, grapher, host, post) {
             view.toggleModule(view.structure.node(id));
         }
     });
+    const actions = { toggle: (node) => view.toggleModule(node), open: (node) => view.target.activate(node, 'target') };
+    view.sticky = new Sticky(host.document, actions);
     hookGrapher(grapher, {
-        toggle: (node) => view.toggleModule(node),
-        open: (node) => view.target.activate(node, 'target'),
+        ...actions,
+        placed: (clusters) => view.sticky.show(clusters),
         show: (node, source) => view.showNodeProperties(node, source),
         room: () => view.canvas.room(view.target ? view.target.zoom : 1)
     });

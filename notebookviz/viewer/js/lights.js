@@ -49,7 +49,7 @@ export class Lights {
     }
 
     _point(event) {
-        const box = event && event.target.closest('#nodes > [data-id], .nbv-title');
+        const box = event && event.target.closest('#nodes > [data-id], .nbv-title, .nbv-sticky-title');
         const id = box ? box.closest('[data-id]').dataset.id : null;
         if (id !== this._pointed) {
             this._pointed = id;

@@ -18,6 +18,7 @@ export async function picture(document, target, kind) {
     const [x, y] = [target.originX - MARGIN, target.originY - MARGIN];
     const clone = document.getElementById('canvas').cloneNode(true);
     clone.querySelectorAll(DROPPED).forEach((element) => element.remove());
+    clone.querySelectorAll('.nbv-stuck').forEach((element) => element.classList.remove('nbv-stuck'));
     clone.querySelector('#origin').removeAttribute('transform');
     clone.removeAttribute('style');
     clone.setAttribute('xmlns', 'http://www.w3.org/2000/svg');

@@ -16,7 +16,7 @@ const frames = new WeakMap();
 
 /**
  * @param {{Graph: any, Node: any, Argument: any}} grapher Netron's module.
- * @param {{toggle: (node: Node) => void, open: (node: Node) => void, show: (node: Node, source: string) => void, room: () => {across: number, along: number}}} actions
+ * @param {{toggle: (node: Node) => void, open: (node: Node) => void, show: (node: Node, source: string) => void, room: () => {across: number, along: number}, placed: (clusters: object[]) => void}} actions
  */
 export function hookGrapher(grapher, actions) {
     const structural = (graph) => graph.target instanceof Graph;
@@ -52,7 +52,7 @@ export function hookGrapher(grapher, actions) {
         original.call(this);
         if (structural(this)) {
             place(this);
-            follow(this);
+            follow(this, actions.placed);
             leaveRoom(this, actions.room());
         }
     });
@@ -202,11 +202,14 @@ function place(graph) {
 }
 
 /** Netron animates the frames, in a large graph not at once; the titles go with them until all has long stood still. */
-function follow(graph) {
+function follow(graph, placed) {
     const started = performance.now();
     let still = 0;
     const step = (now) => {
         still = place(graph) ? 0 : still + 1;
+        if (still < 2) {
+            placed(frames.get(graph));
+        }
         if (still < STILL || now - started < MOVING) {
             requestAnimationFrame(step);
         }
