@@ -157,10 +157,15 @@ class Panel(Saving, anywidget.AnyWidget):
 
     @property
     def selected(self) -> nn.Module | None:
-        """The module that is selected, or that the selected operator or fold belongs to; None when nothing is."""
+        """The module that is selected, or that the selected operator or fold belongs to.
+
+        Where nothing is selected it is the module that fills the canvas; None where that is the whole model.
+        """
         from notebookviz.modules import Modules
 
         index = self.state.get("selected")
+        if index is None:
+            index = self.state.get("inside") or None
         path = selection.holder(self.recording, index) if isinstance(index, int) else None
         model = self._parts.hold.get()
         return None if model is None or path is None else Modules(model).at(path)

@@ -231,6 +231,12 @@ def test_the_comm_answers_as_the_socket_does(kernel):
     kernel.ask(comm, "state", opened=[0], selected=1, evil="no")
     assert kernel.value("panel.state") == {"opened": [0], "selected": 1}
     assert kernel.value("type(panel.selected).__name__") == "Linear"
+    kernel.ask(comm, "state", selected=None, inside=1)
+    assert kernel.value("panel.selected is model.fc"), "it fills the canvas"
+    kernel.ask(comm, "state", selected=0, inside=1)
+    assert kernel.value("panel.selected is model"), "the selection outranks what fills the canvas"
+    kernel.ask(comm, "state", selected=None, inside=0)
+    assert kernel.value("panel.selected is None")
     answer, _ = kernel.ask(comm, "module", name="../../etc/passwd")
     assert answer["error"]["what"]
 
