@@ -100,15 +100,23 @@ def _parts_of(
 ) -> Parts:
     """Look at a model; imported here, so that the front end starts the page meanwhile."""
     from notebookviz.looking import Looking
+    from notebookviz.training import TrainingTab
 
     looking = Looking(model, inputs, kwargs, options)
     view = looking.look({})
+    training = TrainingTab(looking.model, looking.recording)
+
+    def release() -> None:
+        looking.release()
+        training.release()
+
     return Parts(
         hold=looking.hold,
         methods={
             "tensor": looking.tensor,
             "file": looking.file,
             "external": looking.external,
+            **training.methods,
             **_netron_methods(),
         },
         page=lambda panel, saved, weights: _page(panel, looking, saved=saved, weights=weights),
@@ -117,7 +125,8 @@ def _parts_of(
         trace=looking.look,
         export=looking.export,
         mark=looking.mark,
-        release=looking.release,
+        release=release,
+        training=training,
         fallback=_table_of,
         server=_server(),
         opened=opening(view.recording, depth=depth),

@@ -13,6 +13,7 @@ from notebookviz.capture.inputs import inferred
 from notebookviz.capture.tensors import resolve
 from notebookviz.capture.typed_input import typed
 from notebookviz.errors import ExportError, InputError, NotebookvizError
+from notebookviz.finetune.running import lock_of
 from notebookviz.fingerprint import fingerprint
 from notebookviz.graph.encode import pack
 from notebookviz.graph.fold import fold
@@ -65,13 +66,24 @@ class Looking:
         elif changes.get("input_size") is not None:
             inputs = ((), {})
             options = {**options, "input_size": changes["input_size"], "dtypes": None}
-        recording = fold(capture(model, *inputs, **options))
+        with lock_of(model):
+            recording = fold(capture(model, *inputs, **options))
         self._inputs, self._options = inputs, options
         self._recording = recording
         self._exported = None
         paths = [node.path for node in recording.nodes if node.kind == "module"]
         packed = pack(recording, Modules(model).expressions(paths))
         return View(packed, recording, ModuleTable(recording), self.mark())
+
+    def recording(self) -> Recording:
+        """The present recording.
+
+        Raises:
+            InputError: The model was not looked at yet.
+        """
+        if self._recording is None:
+            raise InputError("The model was not looked at yet.", hint="Call look() first.")
+        return self._recording
 
     def mark(self) -> object:
         """What changes when the model does; None once it is gone."""
@@ -100,7 +112,9 @@ class Looking:
     def tensor(self, params: Mapping[str, Any]) -> Answer:
         """The present values of one tensor."""
         name = str(params.get("name", ""))
-        found = tensor_bytes(resolve(self.model(), name), name=name)
+        model = self.model()
+        with lock_of(model):
+            found = tensor_bytes(resolve(model, name), name=name)
         facts = {
             "dtype": found.dtype,
             "shape": list(found.shape),

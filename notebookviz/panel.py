@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from notebookviz.table import ModuleTable
 
 GRACE: Final = 20.0
-_STATE_KEYS: Final = frozenset({"opened", "selected", "inside", "view", "options", "split", "height", "tab", "overlay"})
+_STATE_KEYS: Final = frozenset(
+    {"opened", "selected", "inside", "view", "options", "split", "height", "tab", "overlay", "tuning"}
+)
 
 _open: weakref.WeakSet[Any] = weakref.WeakSet()
 _numbers = itertools.count()
@@ -108,6 +110,8 @@ class Panel(Saving, anywidget.AnyWidget):
             "hello": lambda params: Answer({"token": str(params.get("token", ""))}),
             **parts.methods,
         }
+        if parts.training is not None:
+            parts.training.attach(self._event, self.refresh)
         if parts.server is not None:
             parts.server.add(self.key, self)
             served = {"id": self.key, "port": parts.server.port, "token": parts.server.token}

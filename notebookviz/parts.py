@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from notebookviz.serving.protocol import Method, Page
     from notebookviz.serving.server import Server
     from notebookviz.table import ModuleTable
+    from notebookviz.training import TrainingTab
 
 
 @dataclass
@@ -49,6 +50,7 @@ class Parts:
         fallback: HTML shown where no script runs, and the same as text.
         script: The script that a notebook keeps, to open the panel without the widget; ``""`` for none.
         release: Lets go of the inputs.
+        training: The Fine-tune tab; None for a file.
     """
 
     hold: Hold[Any]
@@ -61,5 +63,6 @@ class Parts:
     fallback: Callable[[Any], tuple[str, str]] = lambda _: ("", "")
     script: Callable[[Any], str] = lambda _: ""
     release: Callable[[], None] = lambda: None
+    training: TrainingTab | None = None
     server: Server | None = None
     opened: list[int] = field(default_factory=lambda: [0])

@@ -130,6 +130,34 @@ def train_only(model: nn.Module, *what: str) -> Learning:
     return _set(model, chosen, learns=True, before=before)
 
 
+def train_exactly(model: nn.Module, names: Collection[str]) -> Learning:
+    """Let exactly these parameters learn.
+
+    Args:
+        model: The model.
+        names: Names of parameters, as ``named_parameters`` gives them.
+
+    Returns:
+        What learns now.
+
+    Raises:
+        InputError: There is no such parameter.
+
+    Example:
+        >>> from torch import nn
+        >>> model = nn.Sequential(nn.Linear(8, 4), nn.Linear(4, 2))
+        >>> print(train_exactly(model, ["1.bias"]))
+        2 of 46 parameters learn: 1.
+    """
+    known = {name for name, _ in model.named_parameters()}
+    unknown = sorted(set(names) - known)
+    if unknown:
+        raise InputError(f"{unknown[0]!r} is no parameter of this model.", hint="Look at the model again: Refresh.")
+    before = {parameter: parameter.requires_grad for parameter in model.parameters()}
+    _set(model, known, learns=False)
+    return _set(model, names, learns=True, before=before)
+
+
 def _deepest(model: nn.Module, count: int) -> set[str]:
     """Parameters of the head and of the last blocks."""
     blocks = find_blocks(model)

@@ -109,7 +109,7 @@ def check_labels(labels: Labels, loader: Any, name: str, names: Sequence[str] | 
     """
     training = name == "train_loader"
     data = getattr(loader, "dataset", None)
-    known = _known(data, labels.targets if training else None)
+    known = known_labels(data, labels.targets if training else None)
     some = labels.targets if known is None and training else known
     if some is None or not (some != IGNORED).any():
         return
@@ -165,10 +165,10 @@ def class_names(loader: Any) -> tuple[str, ...] | None:  # noqa: ANN401 - a Data
     return tuple(map(str, names)) if isinstance(names, (list, tuple)) else None
 
 
-def _known(data: Any, seen: Any) -> Tensor | None:  # noqa: ANN401
+def known_labels(data: Any, seen: Any) -> Tensor | None:  # noqa: ANN401
     """All labels of a data set, where it has them in memory."""
     if isinstance(data, Subset):
-        inner = _known(data.dataset, seen)
+        inner = known_labels(data.dataset, seen)
         return None if inner is None else inner[torch.as_tensor(list(data.indices))]
     if isinstance(data, TensorDataset):
         found: Any = data.tensors[-1]

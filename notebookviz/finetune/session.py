@@ -1,0 +1,283 @@
+"""The Fine-tune tab's work: what there is to learn from, what a training would be, and the training itself."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from notebookviz.errors import InputError, NotebookvizError
+from notebookviz.finetune import checks
+from notebookviz.finetune.blocks import find_blocks
+from notebookviz.finetune.lora import Lora
+from notebookviz.finetune.preparing import change_head, choose_learning, weightless
+from notebookviz.finetune.running import is_training, lock_of
+from notebookviz.finetune.samples import samples
+from notebookviz.finetune.sources import Source, data_set_of, find_sources
+from notebookviz.finetune.splitting import Classes, Data, classes_of, loaders
+from notebookviz.finetune.tasks import split
+from notebookviz.finetune.trying import LearningRates, find_learning_rate
+from notebookviz.finetune.tuning import fine_tune
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from torch import nn
+
+    from notebookviz.finetune.freezing import Learning
+    from notebookviz.finetune.preparing import Head
+    from notebookviz.finetune.result import Training
+    from notebookviz.finetune.settings import Settings
+    from notebookviz.finetune.story import Story
+
+_NICE: Final = 5
+
+
+@dataclass(slots=True)
+class Ready:
+    """Data that was read once, for settings that say the same.
+
+    Attributes:
+        key: What it was made from.
+        data: The loaders.
+        first: The first batch.
+        classes: What the labels ask of a head.
+    """
+
+    key: tuple[Any, ...]
+    data: Data
+    first: Any
+    classes: Classes
+
+
+class Session:
+    """What one panel's tab does with its model.
+
+    Args:
+        model: Gives the model.
+        namespace: Gives the notebook's variables.
+        image: Gives channels, height and width of the model's input; None where it takes no images.
+        story: What watches the model.
+    """
+
+    def __init__(
+        self,
+        model: Callable[[], nn.Module],
+        namespace: Callable[[], Mapping[str, Any]],
+        image: Callable[[], tuple[int, int, int] | None],
+        story: Story,
+    ) -> None:
+        self._model = model
+        self._namespace = namespace
+        self._image = image
+        self._ready: Ready | None = None
+        self._reading = threading.Lock()
+        self.story = story
+
+    def known(self) -> dict[str, Any]:
+        """What the tab shows at first: the notebook's data, and a training that runs or has run."""
+        sources = [{"key": each.key, "kind": each.kind, "text": each.text} for each in self._sources()]
+        return {"sources": sources, "run": self.story.snapshot(), "folder": _free_folder(type(self._model()).__name__)}
+
+    def plan(self, settings: Settings) -> dict[str, Any]:
+        """What would be done, step by step, and what is wrong; nothing of the model changes.
+
+        Returns:
+            For each step ``text`` and ``error``; of what learns the names and counts, of the data some samples.
+        """
+        model = self._model()
+        found: dict[str, Any] = {step: {"text": "", "error": ""} for step in ("head", "learn", "data", "run")}
+        ready = None
+        with _said(found["data"]):
+            ready = self._read(settings)
+            found["data"] |= {"text": ready.data.text if ready else "Choose what to learn from.", "chosen": bool(ready)}
+        if ready is not None:
+            found["samples"] = samples(ready.first, ready.classes.names)
+        with lock_of(model):
+            copy = weightless(model)
+        part = split(ready.first, keep_labels=False) if ready is not None else None
+        with _said(found["head"]):
+            head = change_head(copy, settings, ready.classes if ready else None, part)
+            found["head"] |= {"text": head.text, "path": head.path}
+        with _said(found["learn"]):
+            learning = _learning(choose_learning(copy, settings))
+            blocks = len(find_blocks(copy).names) if settings.learn == "last" else 0
+            names = [name for name, parameter in copy.named_parameters() if parameter.requires_grad]
+            found["learn"] |= {
+                "text": f"{learning.learning:,} of {learning.total:,} parameters learn.",
+                "names": names,
+                "blocks": blocks,
+            }
+        if ready is not None and not any(step["error"] for step in found.values() if isinstance(step, dict)):
+            with _said(found["run"]), warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                checks.check(copy, ready.data.train, ready.data.validation, task=None, loss=None, labels=None)
+                said = [str(each.message) for each in caught if issubclass(each.category, checks.TrainingWarning)]
+                found["run"]["text"] = " ".join([*_steps(ready.data, settings), *said])
+        return found
+
+    def run(self, settings: Settings, stop: threading.Event, changed: Callable[[], None]) -> Training:
+        """Do it: change the head, choose what learns, train; what could not start is put back.
+
+        Args:
+            settings: The four steps.
+            stop: Set it to end the training after its step.
+            changed: Called when the model has its new head, before the first step, and at the end.
+
+        Raises:
+            InputError: Something is wrong; the model is as it was.
+        """
+        model = self._model()
+        if is_training(model):
+            raise InputError("This model is already training.", hint="Wait for that training, or stop it.")
+        self.story.begin("Preparing the model and the data.")
+        ready = self._needed(settings)
+        with lock_of(model):
+            head, learning = self._prepare(model, settings, ready)
+        try:
+            changed()
+            with _quietly():
+                training = fine_tune(
+                    model,
+                    ready.data.train,
+                    ready.data.validation,
+                    epochs=settings.epochs,
+                    optimizer=getattr(torch.optim, settings.optimizer),
+                    lr=settings.lr,
+                    scheduler=settings.schedule,
+                    patience=settings.patience or None,
+                    seed=settings.seed,
+                    folder=settings.folder or None,
+                    labels=ready.classes.names or None,
+                    stop=stop,
+                    verbose=False,
+                )
+        except BaseException:
+            if not self.story.snapshot().get("step"):
+                with lock_of(model):
+                    learning.undo()
+                    head.undo()
+                changed()
+            raise
+        if isinstance(learning, Lora):
+            with lock_of(model):
+                learning.merge()
+        changed()
+        return training
+
+    def rates(self, settings: Settings) -> LearningRates:
+        """Find a learning rate for the model as it would be trained; afterwards it is as it was.
+
+        Raises:
+            InputError: Something is wrong.
+        """
+        model = self._model()
+        ready = self._needed(settings)
+        with lock_of(model), _quietly():
+            head, learning = self._prepare(model, settings, ready)
+            try:
+                return find_learning_rate(
+                    model, ready.data.train, optimizer=getattr(torch.optim, settings.optimizer), seed=settings.seed
+                )
+            finally:
+                learning.undo()
+                head.undo()
+
+    def _prepare(self, model: nn.Module, settings: Settings, ready: Ready) -> tuple[Head, Learning | Lora]:
+        head = change_head(model, settings, ready.classes, split(ready.first, keep_labels=False))
+        try:
+            return head, choose_learning(model, settings)
+        except BaseException:
+            head.undo()
+            raise
+
+    def _sources(self) -> list[Source]:
+        return find_sources(self._namespace(), Path.cwd())
+
+    def _needed(self, settings: Settings) -> Ready:
+        ready = self._read(settings)
+        if ready is None:
+            raise InputError("No data is chosen.", hint="Choose what to learn from in step 3.")
+        return ready
+
+    def _read(self, settings: Settings) -> Ready | None:
+        """The data; what was read before for the same settings is not read again."""
+        if not settings.source:
+            return None
+        sources = {each.key: each for each in self._sources()}
+        wanted = [settings.source, *([] if settings.validation in ("split", "none") else [settings.validation])]
+        for key in wanted:
+            if key not in sources:
+                raise InputError(f"{key!r} is not there any more.", hint="Look again, and choose other data.")
+        made_of = (
+            *((each, _identity(sources[each].value)) for each in wanted),
+            (settings.validation, settings.share, settings.batch, settings.seed),
+        )
+        with self._reading:
+            if self._ready is None or self._ready.key != made_of:
+                image = self._image()
+                train, *other = (data_set_of(sources[each], image) for each in wanted)
+                share = settings.share if settings.validation == "split" else 0.0
+                data = loaders(train, *other, share=share, batch=settings.batch, seed=settings.seed)
+                first = checks.first_batch(data.train, settings.source)
+                split(first)
+                self._ready = Ready(made_of, data, first, classes_of(data.train))
+            return self._ready
+
+    def release(self) -> None:
+        """Let go of the data."""
+        self._ready = None
+
+
+def _identity(value: Any) -> Any:  # noqa: ANN401
+    return tuple(map(id, value)) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else id(value)
+
+
+def _learning(chosen: Learning | Lora) -> Learning:
+    return chosen.learning if isinstance(chosen, Lora) else chosen
+
+
+def _steps(data: Data, settings: Settings) -> Iterator[str]:
+    with suppress(TypeError):  # a loader without a length
+        yield f"{len(data.train) * settings.epochs:,} steps, {len(data.train):,} in each epoch."
+
+
+def _free_folder(name: str) -> str:
+    """Where the checkpoints of the next training can go."""
+    number = 1
+    while (Path("runs") / f"{name.lower()}-{number}").exists():
+        number += 1
+    return f"runs/{name.lower()}-{number}"
+
+
+@contextmanager
+def _said(step: dict[str, Any]) -> Iterator[None]:
+    """What goes wrong is said beside the step."""
+    try:
+        yield
+    except NotebookvizError as error:
+        step["error"] = str(error)
+    except Exception as error:  # noqa: BLE001 - data sets and models are the user's code
+        step["error"] = f"{type(error).__name__}: {error}"[:1000]
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Leave cells their speed, where this thread is not the one that runs them: half the cores, and less urgent."""
+    if threading.current_thread() is threading.main_thread():
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, before // 2))
+    with suppress(AttributeError, OSError):  # Linux knows threads by number; elsewhere half the cores must do
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
