@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from notebookviz.finetune.tuning import fine_tune
     from notebookviz.finetune.weights import load_weights
     from notebookviz.panel import Panel
+    from notebookviz.writing.cells import fine_tune_cells
 
 __all__ = [
     "ExportError",
@@ -43,6 +44,7 @@ __all__ = [
     "add_lora",
     "find_learning_rate",
     "fine_tune",
+    "fine_tune_cells",
     "freeze",
     "load_fine_tuned",
     "load_weights",
@@ -60,6 +62,7 @@ _LAZY: Final = {
     "add_lora": "notebookviz.finetune.lora",
     "find_learning_rate": "notebookviz.finetune.trying",
     "fine_tune": "notebookviz.finetune.tuning",
+    "fine_tune_cells": "notebookviz.writing.cells",
     "freeze": "notebookviz.finetune.freezing",
     "load_fine_tuned": "notebookviz.finetune.restoring",
     "load_weights": "notebookviz.finetune.weights",

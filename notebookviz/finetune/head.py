@@ -15,6 +15,7 @@ from notebookviz.capture import capture, naming
 from notebookviz.errors import InputError
 from notebookviz.finetune.finding import Found, find_heads
 from notebookviz.finetune.layers import inputs_of, outputs_of, with_outputs
+from notebookviz.finetune.rng import undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -76,13 +77,14 @@ class HeadChange:
         return " ".join(("; ".join(map(str, self.layers)) + ", with new weights.", *self.notes))
 
 
-def replace_head(
+def replace_head(  # noqa: PLR0913 - the options are keywords, and each is documented
     model: nn.Module,
     num_classes: int,
     *,
     path: str | None = None,
     inputs: Any = None,  # noqa: ANN401 - whatever forward takes
     labels: Sequence[str] | None = None,
+    seed: int | None = None,
 ) -> HeadChange:
     """Give a classification model another number of classes.
 
@@ -99,6 +101,7 @@ def replace_head(
         path: The layer to replace, where it can't be found.
         inputs: An input of ``forward``, where it can't be inferred: a tensor, a tuple, or keyword arguments as a dict.
         labels: Names of the classes, for models with a ``config``.
+        seed: Of the new weights; without it they are drawn from torch's generator as it is.
 
     Returns:
         What changed; ``print`` it, or take it back with ``.undo()``.
@@ -122,10 +125,8 @@ def replace_head(
     change = HeadChange(())
     changes = []
     try:
-        for head in heads:
+        for head, new in zip(heads, _new_layers(model, modules, heads, num_classes, seed), strict=True):
             layer = modules[head.path]
-            new = with_outputs(layer, num_classes, path=head.path)
-            _initialise(model, new)
             before = outputs_of(layer) or head.classes
             changes.append(LayerChange(head.path, type(layer).__name__, inputs_of(layer), before, num_classes))
             _put(model, layer, new, change)
@@ -139,6 +140,20 @@ def replace_head(
     change.layers = tuple(changes)
     change.notes = tuple(_notes([modules[head.path] for head in heads]))
     return change
+
+
+def _new_layers(
+    model: nn.Module, modules: Mapping[str, nn.Module], heads: Sequence[Found], count: int, seed: int | None
+) -> list[nn.Module]:
+    with undisturbed() if seed is not None else contextlib.nullcontext():
+        if seed is not None:
+            torch.manual_seed(seed)
+        made = []
+        for head in heads:
+            new = with_outputs(modules[head.path], count, path=head.path)
+            _initialise(model, new)
+            made.append(new)
+        return made
 
 
 def _check(model: nn.Module, num_classes: int, labels: Sequence[str] | None) -> None:

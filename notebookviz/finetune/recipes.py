@@ -41,7 +41,7 @@ def model_recipe(model: nn.Module) -> Recipe | None:
     for recipe in _candidates(model):
         with suppress(Exception):  # a candidate that can't be built is none
             with torch.device("meta"):
-                made = _build(recipe)
+                made = plain_model(recipe)
                 fit_heads(made, {name: tensor.shape for name, tensor in model.state_dict().items()})
             if type(made) is type(model) and repr(made) == repr(model) and _shapes(made) == _shapes(model):
                 return recipe
@@ -55,7 +55,7 @@ def build_model(recipe: Mapping[str, Any], shapes: Mapping[str, torch.Size]) -> 
         LoadingError: The library is none of the three, or does not know the name.
     """
     try:
-        model = _build(dict(recipe))
+        model = plain_model(dict(recipe))
     except LoadingError:
         raise
     except Exception as error:
@@ -195,12 +195,17 @@ def _candidates(model: nn.Module) -> list[Recipe]:
     return []
 
 
-def _build(recipe: Recipe) -> nn.Module:
+def plain_model(recipe: Mapping[str, Any]) -> nn.Module:
+    """The model of a recipe as its library builds it, with first weights of its own.
+
+    Raises:
+        LoadingError: No library builds it by name.
+    """
     library, name = recipe.get("library"), str(recipe.get("name"))
     if library == "torchvision":
         import torchvision
 
-        known = _builder_options(name)
+        known = builder_options(name)
         options = {key: value for key, value in _UNUSED.items() if key in known}
         return torchvision.models.get_model(name, weights=None, **options)  # type: ignore[no-any-return]
     if library == "timm":
@@ -227,7 +232,7 @@ def _is_subclass(kind: object, base: type) -> bool:
     return inspect.isclass(kind) and issubclass(kind, base)
 
 
-def _builder_options(name: str) -> set[str]:
+def builder_options(name: str) -> set[str]:
     """Options of a builder of torchvision, and of the classes beside it."""
     import torchvision
 

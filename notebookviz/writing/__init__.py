@@ -1,0 +1,1 @@
+"""A training as plain PyTorch cells, which run without notebookviz."""
