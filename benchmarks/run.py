@@ -10,6 +10,7 @@ what it held before.
 from __future__ import annotations
 
 import argparse
+import compileall
 import importlib.metadata
 import importlib.util
 import json
@@ -83,6 +84,8 @@ def main() -> int:
     options = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
+    # pip leaves an installed package compiled, as the old road's are; this one runs from its source tree.
+    compileall.compile_dir(str(ROOT / "notebookviz"), quiet=1)
     results: dict[str, Any] = {"machine": describe_machine(), "import_ms": import_milliseconds(), "models": {}}
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_browser(), args=list(ARGUMENTS))
