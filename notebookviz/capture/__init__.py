@@ -93,6 +93,10 @@ class _Attempt:
         """Whether the pass came to its end."""
         return self.draft.error is None
 
+    def called(self) -> int:
+        """How many modules ran."""
+        return len({id(entry.module) for entry in self.draft.entries if entry.module is not None})
+
     def beats(self, other: _Attempt) -> bool:
         """Whether this pass came further than another one."""
         return not other.ran() and (self.ran() or self.draft.finished() > other.draft.finished())
@@ -178,6 +182,7 @@ class _Session:
             try:
                 real = self._real(call, fake)
             except Unreal:
+                chosen = fake = self._fuller(fake, call)
                 chosen.header.notes.append(reasons.unreal(why))
             else:
                 chosen = self._better(fake, real)
@@ -187,6 +192,14 @@ class _Session:
             chosen.header.notes.extend(reasons.assumed(fake.draft))
         chosen.header.notes.extend(reasons.grown(chosen.draft))
         return chosen
+
+    def _fuller(self, fake: _Attempt, call: arguments.Call) -> _Attempt:
+        """The pass in which what is asked of data is true, where more modules run then: every expert of a mixture."""
+        if not fake.draft.reads or not fake.ran():
+            return fake
+        other = self._once(call, fake.header.input_text, truth=True)
+        other.header.inferred = fake.header.inferred
+        return other if other.ran() and other.called() > fake.called() else fake
 
     def _better(self, fake: _Attempt, real: _Attempt) -> _Attempt:
         """What is to be shown: a failure on an input that was made up proves nothing, the same one needs no reason."""

@@ -1,7 +1,8 @@
 """What to assume where a forward pass asks for data that a fake tensor does not hold.
 
-A size is assumed to be the largest possible: all rows pass a condition, all boxes are kept.  Where the values are known
-(a stored tensor of the model that nothing has written, for instance) they are read instead.
+A size is assumed to be the largest possible: all rows pass a condition, all boxes are kept, each expert of a mixture
+is chosen.  Where the values are known (a stored tensor of the model that nothing has written, for instance) they are
+read instead.
 """
 
 from __future__ import annotations
@@ -93,9 +94,10 @@ def result(  # noqa: PLR0911, PLR0912, C901 (one line for each function)
     if name == "__setitem__":
         return None
     if name in ("unique", "unique_consecutive", "_unique2", "unique_dim"):
-        return _unique(first, args, kwargs)
+        return _unique(first, args, kwargs, known)
     if name == "bincount":
-        return first.new_zeros(max(int(kwargs.get("minlength", 0)), 1))
+        bins = max(int(kwargs.get("minlength", args[2] if len(args) > 2 else 0)), known.choices(first), 1)  # noqa: PLR2004
+        return known.suppose(_shares(first.numel(), bins), first.device)
     if name == "repeat_interleave":
         return first
     return NONE
@@ -124,10 +126,18 @@ def _nonzero(tensor: torch.Tensor, known: Known, *, as_tuple: bool) -> Any:  # n
         with unseen():
             found = value.nonzero(as_tuple=True) if as_tuple else value.nonzero()
         return known.fake(found)
-    count, rank = tensor.numel(), max(tensor.dim(), 1)
+    with unseen():
+        every = torch.ones(tuple(tensor.shape), dtype=torch.bool, device="cpu").nonzero()
     if as_tuple:
-        return tuple(torch.zeros(count, dtype=torch.int64, device=tensor.device) for _ in range(rank))
-    return torch.zeros(count, tensor.dim(), dtype=torch.int64, device=tensor.device)
+        columns = every.unbind(1) if tensor.dim() else (every.new_zeros(1),)
+        return tuple(known.suppose(column, tensor.device) for column in columns)
+    return known.suppose(every, tensor.device)
+
+
+def _shares(total: int, parts: int) -> torch.Tensor:
+    """A number cut into parts as equal as can be."""
+    with unseen():
+        return torch.tensor([total // parts + (at < total % parts) for at in range(parts)], device="cpu")
 
 
 def _index(index: Any, known: Known) -> Any:  # noqa: ANN401
@@ -148,11 +158,17 @@ def _index(index: Any, known: Known) -> Any:  # noqa: ANN401
     return index
 
 
-def _unique(tensor: torch.Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
-    found = tensor.reshape(-1)[:1]
-    extra = [
-        torch.zeros(tensor.shape if name == "return_inverse" else (1,), dtype=torch.int64, device=tensor.device)
-        for name in ("return_inverse", "return_counts")
-        if kwargs.get(name, False) or (name == "return_inverse" and len(args) > 2 and args[2])  # noqa: PLR2004
-    ]
+def _unique(tensor: torch.Tensor, args: tuple[Any, ...], kwargs: dict[str, Any], known: Known) -> Any:  # noqa: ANN401
+    """One value, or of choices among several (``topk``) each of them."""
+    different = min(known.choices(tensor), tensor.numel())
+    if different:
+        with unseen():
+            values = torch.arange(different, dtype=tensor.dtype, device="cpu")
+        found = known.suppose(values, tensor.device)
+    else:
+        found = tensor.reshape(-1)[:1]
+    inverse = kwargs.get("return_inverse", len(args) > 2 and args[2])  # noqa: PLR2004
+    extra = [torch.zeros(tensor.shape, dtype=torch.int64, device=tensor.device)] if inverse else []
+    if kwargs.get("return_counts", False):
+        extra.append(known.suppose(_shares(tensor.numel(), max(different, 1)), tensor.device))
     return (found, *extra) if extra else found

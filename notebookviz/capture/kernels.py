@@ -1,7 +1,7 @@
 """Whether an operator has a kernel for the types of numbers it is given: fake tensors don't ask.
 
 ``LayerNorm`` of float64 with float32 weights, ``softmax`` of integers: their shapes can be told, yet PyTorch refuses
-them.  Operands of one floating type are never in doubt; for others PyTorch is asked once for each operator and types.
+them.  Operands of one usual floating type are never in doubt; of others PyTorch is asked, once for each operator.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def check(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
     Example:
         >>> from torch._subclasses.fake_tensor import FakeTensorMode
         >>> whole = FakeTensorMode().from_tensor(torch.arange(3))
-        >>> str(check(torch.ops.aten.gelu.default, (whole,), {}))
-        "GeluKernelImpl not implemented for 'Long'"
+        >>> print(check(torch.ops.aten.gelu.default, (whole,), {}))
+        "GeluKernelImpl" not implemented for 'Long'
     """
     first = None
     for item in args:
@@ -45,7 +45,7 @@ def check(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
             dtype = item.dtype
             if first is None:
                 first = dtype
-            if dtype is not first or not dtype.is_floating_point:
+            if dtype is not first or not dtype.is_floating_point or dtype.itemsize == 1:
                 break
     else:
         return None

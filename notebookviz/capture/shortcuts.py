@@ -53,25 +53,33 @@ def _batch_norm(_: Any, given: FakeTensor, *more: Any) -> Any:  # noqa: ANN401
     made = _like(given)
     if made is NotImplemented:
         return NotImplemented
-    nothing = _fake(given, (0,))
+    nothing = fake(given, (0,))
     return made, nothing, nothing
 
 
 def _layer_norm(_: Any, given: FakeTensor, sizes: Any, *more: Any) -> Any:  # noqa: ANN401
-    weight, bias = more[:2]
-    fits = _together_on(given, (weight, bias))
-    fits = fits and list(given.shape[given.dim() - len(sizes) :]) == list(sizes)
-    fits = fits and (weight is None or list(weight.shape) == list(sizes))
-    if not (fits and given.is_contiguous() and given.dtype is torch.float32):
+    if not norms(given, sizes, *more[:2]):
         return NotImplemented
     means = (*given.shape[: given.dim() - len(sizes)], *(1 for _ in sizes))
-    return _fake(given, given.shape), *(_fake(given, means) for _ in range(2))
+    return fake(given, given.shape), *(fake(given, means) for _ in range(2))
+
+
+def norms(given: FakeTensor, sizes: Any, weight: Any, bias: Any) -> bool:  # noqa: ANN401
+    """Whether a layer norm of these sizes gives what it was given."""
+    held = [each for each in (weight, bias) if each is not None]
+    return (
+        isinstance(sizes, (list, tuple))
+        and all(of_one_kind(given, each) and list(each.shape) == list(sizes) for each in held)
+        and list(given.shape[given.dim() - len(sizes) :]) == list(sizes)
+        and given.is_contiguous()
+        and given.dtype is torch.float32
+    )
 
 
 def _convolution(_: Any, given: FakeTensor, weight: Any, bias: Any, *settings: Any) -> Any:  # noqa: ANN401
     stride, padding, dilation, transposed, _, groups = settings
     held = [weight] if bias is None else [weight, bias]
-    if transposed or given.fake_device.type != "cpu" or not all(_of_one_kind(given, each) for each in held):
+    if transposed or given.fake_device.type != "cpu" or not all(of_one_kind(given, each) for each in held):
         return NotImplemented
     (count, channels, *sizes), (made, taken, *kernel) = given.shape, weight.shape
     fits = len(sizes) == len(kernel) == len(stride) == len(padding) == len(dilation)
@@ -82,7 +90,7 @@ def _convolution(_: Any, given: FakeTensor, weight: Any, bias: Any, *settings: A
     spans = [(size + 2 * pad - step * (width - 1) - 1) // by + 1 for size, width, by, pad, step in along]
     if min(*padding, 0) < 0 or min(*spans, *given.shape, made) < 1:
         return NotImplemented
-    return _fake(given, (count, made, *spans))
+    return fake(given, (count, made, *spans))
 
 
 def _together_on(given: FakeTensor, others: tuple[Any, ...]) -> bool:
@@ -90,11 +98,13 @@ def _together_on(given: FakeTensor, others: tuple[Any, ...]) -> bool:
     return all(item is None or flow.device(item) == given.fake_device for item in others)
 
 
-def _of_one_kind(first: FakeTensor, second: Any) -> bool:  # noqa: ANN401
+def of_one_kind(first: FakeTensor, second: Any) -> bool:  # noqa: ANN401
+    """Whether two are floats of one type on one device."""
     return (
         type(second) is FakeTensor
         and second.dtype is first.dtype
         and first.is_floating_point()
+        and first.dtype.itemsize > 1
         and second.fake_device == first.fake_device
     )
 
@@ -112,7 +122,7 @@ def _into(_: Any, given: FakeTensor, other: Any) -> Any:  # noqa: ANN401
 def _joins(given: FakeTensor, other: Any) -> bool:  # noqa: ANN401
     if type(other) in (int, float):
         return given.is_floating_point()
-    return _of_one_kind(given, other) and other.shape == given.shape and other.stride() == given.stride()
+    return of_one_kind(given, other) and other.shape == given.shape and other.stride() == given.stride()
 
 
 def _addmm(_: Any, bias: FakeTensor, left: Any, right: Any) -> Any:  # noqa: ANN401
@@ -120,7 +130,7 @@ def _addmm(_: Any, bias: FakeTensor, left: Any, right: Any) -> Any:  # noqa: ANN
     fits = fits and left.shape[1] == right.shape[0] and bias.shape == right.shape[1:]
     if not fits or len({(each.dtype, each.fake_device) for each in (bias, left, right)}) > 1:
         return NotImplemented
-    return _fake(left, (left.shape[0], right.shape[1]))
+    return fake(left, (left.shape[0], right.shape[1]))
 
 
 def _view(func: Any, given: FakeTensor, *more: Any) -> Any:  # noqa: ANN401
@@ -132,10 +142,11 @@ def _view(func: Any, given: FakeTensor, *more: Any) -> Any:  # noqa: ANN401
 def _like(given: FakeTensor) -> Any:  # noqa: ANN401
     if not (given.is_contiguous() or (given.dim() == 4 and given.is_contiguous(memory_format=torch.channels_last))):  # noqa: PLR2004
         return NotImplemented
-    return _fake(given, given.shape, given.stride())
+    return fake(given, given.shape, given.stride())
 
 
-def _fake(given: FakeTensor, shape: tuple[int, ...], stride: tuple[int, ...] | None = None) -> FakeTensor:
+def fake(given: FakeTensor, shape: tuple[int, ...], stride: tuple[int, ...] | None = None) -> FakeTensor:
+    """A fake tensor of the same type on the same device, contiguous if not said otherwise."""
     with in_kernel_invocation_manager(given.fake_mode):
         if stride is None:
             meta = torch.empty(shape, dtype=given.dtype, device="meta")
