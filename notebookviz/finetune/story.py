@@ -113,7 +113,8 @@ class Story(Watcher):
     def on_start(self, start: Start) -> None:
         """Begin anew."""
         with self._lock:
-            self._facts = {"state": "running", "message": "", **dataclasses.asdict(start)}
+            facts = dataclasses.asdict(start)
+            self._facts = {"state": "running", "message": "", "planned": facts.pop("epochs"), **facts}
             self._curve, self._epochs = Curve(), []
         self._say(now=True)
 

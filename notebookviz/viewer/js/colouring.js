@@ -23,8 +23,9 @@ export class Colouring {
         this._given = given;
         this._chosen = chosen;
         this._recording = null;
+        this._learns = null;
         this._shown = true;
-        this._select = element('select', { 'aria-label': 'Colour by', on: { change: () => this._choose(this._select.value) } });
+        this._select = element('select', { 'aria-label': 'Colour by', on: { change: () => this.choose(this._select.value) } });
         this.chooser = element('label', { class: 'colour', title: 'Colour nodes and rows' }, element('span', { class: 'label', text: 'Colour:' }), this._select);
         this.legend = element('aside', { class: 'legend', 'aria-label': 'Legend', hidden: true });
         this._list();
@@ -46,6 +47,14 @@ export class Colouring {
         this._parts.changed(this._chosen);
     }
 
+    /** What will learn, as long as that is only staged. @param {Set<string>|null} names */
+    set learns(names) {
+        this._learns = names;
+        if (this._chosen === 'trainable') {
+            this.repaint();
+        }
+    }
+
     /** Whether what can be coloured is shown. @param {boolean} shown */
     set shown(shown) {
         this._shown = shown;
@@ -56,7 +65,7 @@ export class Colouring {
     /** Make the colours anew, for another theme or recording. */
     repaint() {
         const wanted = this._chosen in BUILT_IN ? this._chosen : this._given.find(({ name }) => OWN + name === this._chosen);
-        this._overlay = wanted && this._recording ? overlay(this._recording, wanted, this._parts.theme()) : null;
+        this._overlay = wanted && this._recording ? overlay(this._recording, wanted, this._parts.theme(), this._learns) : null;
         this._parts.table.overlay = this._overlay;
         this._explain();
         this.tell();
@@ -72,8 +81,10 @@ export class Colouring {
         });
     }
 
-    _choose(chosen) {
+    /** @param {string} chosen A key of `BUILT_IN`, or the user's. */
+    choose(chosen) {
         this._chosen = chosen;
+        this._select.value = chosen;
         this.repaint();
         this._parts.changed(chosen);
     }
@@ -100,7 +111,7 @@ export class Colouring {
             element('b', { text: found.log ? `${line(found.name, 60)}, log scale` : line(found.name, 60) }),
             ...(legend.stops ? ramp(legend, found.odd) : words(legend)),
             element('p', { class: 'note', text: found.note, title: found.note }),
-            button({ icon: 'close', label: 'No colours', class: 'tool', press: () => this._choose('') })
+            button({ icon: 'close', label: 'No colours', class: 'tool', press: () => this.choose('') })
         );
     }
 }

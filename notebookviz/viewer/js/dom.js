@@ -47,6 +47,7 @@ const ICONS = {
     close: 'M4 4l8 8M12 4l-8 8',
     graph: 'M6 2h4v4H6zM2 10h4v4H2zM10 10h4v4h-4zM8 6v2M4 10V8h8v2',
     table: 'M2 3h12v10H2zM2 6.5h12M2 10h12M6 3v10',
+    tune: 'M2 13l4-5 3 3 5-8M11 3h3v3',
     structure: 'M3 2h6v4H3zM7 10h6v4H7zM5 6v6h2',
     onnx: 'M8 2l5 3v6l-5 3-5-3V5zM8 8l5-3M8 8v6M8 8L3 5'
 };

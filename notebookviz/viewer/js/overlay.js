@@ -38,6 +38,8 @@ const SORTS = {
     trainable: { name: 'trainable', note: 'what has no parameters has no colour', order: ['trainable', 'frozen', MIXED], parameter: ({ trainable }) => (trainable ? 'trainable' : 'frozen') }
 };
 
+const STAGED = { name: 'trainable', note: 'staged until the training starts', order: ['will learn', 'frozen', MIXED] };
+
 /** Names of the overlays that every recording has, by key. */
 export const BUILT_IN = Object.fromEntries([...Object.entries(AMOUNTS), ...Object.entries(SORTS)].map(([key, { name }]) => [key, name]));
 
@@ -45,9 +47,14 @@ export const BUILT_IN = Object.fromEntries([...Object.entries(AMOUNTS), ...Objec
  * @param {import('./recording.js').Recording} recording
  * @param {string|Given} wanted A key of `BUILT_IN`, or what the user gave.
  * @param {'light'|'dark'} theme
+ * @param {Set<string>|null} [learns] Names of the parameters that will learn, where that is only staged.
  * @returns {Overlay}
  */
-export function overlay(recording, wanted, theme) {
+export function overlay(recording, wanted, theme, learns = null) {
+    if (wanted === 'trainable' && learns) {
+        const words = ({ name, aliases }) => ([name, ...aliases ?? []].some((each) => learns.has(each)) ? 'will learn' : 'frozen');
+        return new Overlay({ ...STAGED, key: wanted }, sorts(recording, { parameter: words }), theme);
+    }
     if (AMOUNTS[wanted]) {
         return amounts(recording, wanted, theme);
     }
@@ -81,7 +88,7 @@ function sorts(recording, { parameter, value }) {
 }
 
 /** Gives the stored tensors of a node: all below a module's path, those that an operator takes. */
-function holdings(recording) {
+export function holdings(recording) {
     const below = new Map();
     recording.initializers.forEach(({ name, aliases }, index) => {
         for (const each of [name, ...aliases]) {

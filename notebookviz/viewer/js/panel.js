@@ -6,6 +6,7 @@ import { copyText } from './copy.js';
 import { element } from './dom.js';
 import { download } from './bytes.js';
 import { failed } from './failure.js';
+import { FineTune } from './finetune.js';
 import { Header } from './header.js';
 import { OnnxView } from './onnx_view.js';
 import { levelsMenu } from './levels.js';
@@ -95,6 +96,7 @@ export class Panel {
         this._navigator.fill();
         this._header.recording = recording;
         this._colouring.take(recording);
+        this._tuning?.take(recording);
         this._plain();
         if (again) {
             this._toolbar.again();
@@ -111,6 +113,8 @@ export class Panel {
             this._navigator?.follow(data);
         } else if (name === 'overlay') {
             this._colouring?.hear(data);
+        } else if (name === 'training' || name === 'rates') {
+            this._tuning?.hear(name, data);
         } else if (name === 'job') {
             this._onnx?.hear(data);
         } else if (name === 'picture') {
@@ -202,13 +206,18 @@ export class Panel {
                 request: (...all) => this._asker.ask(...all), stage: this._stage, status: this._status, report: (text) => showReport(this.root, text),
                 open: (name, bytes) => this._openFile(name, bytes)
             });
+            if (this._live) {
+                this._tuning = this._makeTuning();
+            } else if (this._state.tab === 'tune') {
+                this._state.tab = 'graph';
+            }
             parts.push(this._toolbar.node);
         }
         const middle = element('div', { class: 'middle' });
         if (!file) {
             middle.append(this._table.node, widthSplitter(this.root, this._table.node, this._state, () => this._keep()));
         }
-        middle.append(this._stage.node);
+        middle.append(this._stage.node, ...(this._tuning ? [this._tuning.node] : []));
         parts.push(middle, this._status.node);
         if (this._source.height) {
             parts.push(heightSplitter(this._host, this._state, this._source.height, () => this._keep()));
@@ -221,6 +230,27 @@ export class Panel {
         } else {
             this._stage.label = this._subject.name;
         }
+    }
+
+    _makeTuning() {
+        return new FineTune(this._state.tuning ?? {}, {
+            ask: (...all) => this._asker.ask(...all),
+            tick: (ticks) => {
+                this._table.ticks = ticks;
+            },
+            stage: (names) => {
+                this._colouring.learns = names;
+            },
+            colour: () => {
+                this._colouring.choose('trainable');
+                this._setTab('graph');
+            },
+            waits: () => this._source.transport.state === 'comm',
+            keep: (settings) => {
+                this._state.tuning = settings;
+                this._keep();
+            }
+        });
     }
 
     // The page.
@@ -326,6 +356,9 @@ export class Panel {
         this._state.tab = tab;
         this.root.dataset.tab = tab;
         this._toolbar.tab = tab;
+        if (this._tuning) {
+            this._tuning.shown = tab === 'tune';
+        }
         this._keep();
     }
 
@@ -403,7 +436,7 @@ export class Panel {
         if (event.type !== 'keydown' || event.defaultPrevented) {
             return;
         }
-        const typing = ['INPUT', 'TEXTAREA'].includes(event.composedPath()[0].tagName);
+        const typing = ['INPUT', 'TEXTAREA', 'SELECT'].includes(event.composedPath()[0].tagName);
         if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey) {
             event.preventDefault();
             this._pageKey('/');

@@ -107,6 +107,12 @@ export class Table {
         this._fit();
     }
 
+    /** Boxes to tick for each row; null for none. @param {import('./ticks.js').Ticks|null} ticks */
+    set ticks(ticks) {
+        this._ticks = ticks;
+        this._draw();
+    }
+
     close() {
         this._watch.disconnect();
     }
@@ -300,7 +306,7 @@ export class Table {
         const name = node.kind === 'fold' && this._typed ? node.name : this.tree.name(line.id);
         const cell = element('div', { role: 'gridcell', class: 'cell name', title: `${node.kind === 'fold' ? `${node.type}: ${node.name}` : node.path || node.type}${said.length ? `: ${said.join(', ')}` : ''}` });
         cell.style.paddingLeft = `${indent(line.level)}px`;
-        cell.append(element('span', { class: line.parent && line.id !== 0 ? 'twist' : 'twist none', 'aria-hidden': 'true' }), element('span', { class: 'text', text: name }));
+        cell.append(element('span', { class: line.parent && line.id !== 0 ? 'twist' : 'twist none', 'aria-hidden': 'true' }), ...(this._ticks ? [this._ticks.box(node, name)] : []), element('span', { class: 'text', text: name }));
         if (said.length) {
             const whole = this._ruler.name(line.level, name, said.join(', ')) <= this._room;
             const signs = Object.values(MARKS).filter(([word]) => said.includes(word)).map(([, sign]) => sign);
@@ -342,7 +348,9 @@ export class Table {
         const id = Number(row.id.slice(this._id.length + 1));
         const line = this._lines[this._places.get(id)];
         this._active = id;
-        if (event.target.closest('.twist') && line.parent && id !== 0) {
+        if (event.target.closest('.tick')) {
+            this._ticks.toggle(this._recording.nodes[id]);
+        } else if (event.target.closest('.twist') && line.parent && id !== 0) {
             this._toggle(line);
         } else if (event.detail === 2 && this._selected === id) {
             this._handlers.press(id, false);
@@ -382,7 +390,9 @@ export class Table {
         } else if (event.key === 'Enter') {
             this._handlers.press(line.id, event.shiftKey);
         } else if (event.key === ' ') {
-            if (line.parent && line.id !== 0) {
+            if (this._ticks) {
+                this._ticks.toggle(this._recording.nodes[line.id]);
+            } else if (line.parent && line.id !== 0) {
                 this._toggle(line);
             }
         } else if (event.key === '/') {

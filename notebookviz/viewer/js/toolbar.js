@@ -10,13 +10,13 @@ export class Toolbar {
      * @param {(query: string) => {label: string, error: string}} handlers.search Gives the label to show, or what is wrong.
      * @param {(step: number) => string} handlers.move
      * @param {(kind: 'structure'|'onnx') => void} handlers.kind
-     * @param {(tab: 'graph'|'table') => void} handlers.tab
-     * @param {boolean} onnx Whether there is an ONNX view.
+     * @param {(tab: 'graph'|'table'|'tune') => void} handlers.tab
+     * @param {boolean} live Whether a kernel answers: then there is an ONNX view, and a model to train.
      * @param {HTMLElement} colour What chooses the colours.
      */
-    constructor(handlers, onnx, colour) {
+    constructor(handlers, live, colour) {
         this._handlers = handlers;
-        this._tabs = choice('Side', [['graph', 'Graph', 'graph'], ['table', 'Table', 'table']], handlers.tab, 'tabs');
+        this._tabs = choice('Side', [['graph', 'Graph', 'graph'], ['table', 'Table', 'table'], ...(live ? [['tune', 'Fine-tune', 'tune']] : [])], handlers.tab, 'tabs');
         this._kinds = choice('View', [['structure', 'Structure', 'structure'], ['onnx', 'ONNX', 'onnx']], handlers.kind, 'kinds');
         this._field = element('input', {
             type: 'search', placeholder: 'Find', 'aria-label': 'Find by name, path, type, shape or filter', spellcheck: 'false',
@@ -28,7 +28,7 @@ export class Toolbar {
         this._next = button({ icon: 'next', label: 'Next hit', class: 'tool', press: () => this._move(1) });
         this._complaint = complaint();
         this._examples = examplesButton(() => this.node, (text) => this._type(text));
-        this.node = element('div', { class: 'bar toolbar' }, this._tabs.node, onnx ? this._kinds.node : null, colour,
+        this.node = element('div', { class: 'bar toolbar' }, this._tabs.node, live ? this._kinds.node : null, colour,
             element('div', { class: 'find', role: 'search' }, this._field, this._count, this._previous, this._next, this._examples, this._complaint.node));
         this._label('');
     }
@@ -93,7 +93,7 @@ export class Toolbar {
 /** Two or more buttons of which one is pressed. */
 function choice(label, options, chosen, name) {
     const node = element('div', { class: `choice ${name}`, role: 'group', 'aria-label': label });
-    const made = new Map(options.map(([value, text, icon]) => [value, button({ icon, text, label: text, press: () => chosen(value) })]));
+    const made = new Map(options.map(([value, text, icon]) => [value, button({ icon, text, label: text, class: value, press: () => chosen(value) })]));
     node.append(...made.values());
     return {
         node,
