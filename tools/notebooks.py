@@ -2,8 +2,8 @@
 
 A source is in jupytext's percent format. Code cells start with ``# %%`` and stand once. Text cells stand twice, one
 after the other: ``# %% [markdown] lang="en"``, then ``# %% [markdown] lang="zh"``, a paragraph in one line. A magic is
-written as a comment (``# %netron``). A code cell with ``tags=["solution"]`` is folded away in JupyterLab until the
-reader opens it.
+written as a comment (``# %netron``). A code cell with ``tags=["solution"]`` is folded away with its outputs, in
+JupyterLab and in the documentation, until the reader opens it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import jupytext
 from nbformat import NotebookNode, v4
@@ -69,12 +68,10 @@ def build(source: Path) -> dict[Path, str]:
 def _cell(cell: NotebookNode, mark: str) -> NotebookNode:
     if cell.cell_type == "markdown":
         return v4.new_markdown_cell(cell.source, id=mark)
-    metadata: dict[str, Any] = {}
-    if tags := cell.metadata.get("tags"):
-        metadata["tags"] = tags
-    if "solution" in metadata.get("tags", ()):
-        metadata["jupyter"] = {"source_hidden": True}
-    return v4.new_code_cell(cell.source, id=mark, metadata=metadata)
+    if "solution" not in cell.metadata.get("tags", ()):
+        return v4.new_code_cell(cell.source, id=mark)
+    hidden = {"jupyter": {"source_hidden": True, "outputs_hidden": True}, "tags": ["solution", "hide-cell"]}
+    return v4.new_code_cell("# Solution\n" + cell.source, id=mark, metadata=hidden)
 
 
 def main() -> None:

@@ -302,10 +302,10 @@ tiny = torch.nn.Sequential(
 panel = show(tiny, input_size=(1, 3, 64, 64))
 
 # %% [markdown] lang="en"
-# Read down the table's column of outputs, or click a box in the graph: its inputs and outputs stand in the sidebar with their shapes.
+# Each line of the graph carries the shape of what flows along it. The same stands in the table's column of outputs, from top to bottom:
 
 # %% [markdown] lang="zh"
-# 从上往下读表格中的输出一列；也可以点击图中的盒子，侧栏会列出它的输入、输出和各自的形状。
+# 图中每条线上都标着流过的张量的形状。表格的输出一列从上往下读，也是同样的内容：
 
 # %%
 for line in panel.table.rows[1:]:

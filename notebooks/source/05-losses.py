@@ -507,7 +507,7 @@ panel.overlay("gradient norm", {name: p.grad.norm() for name, p in leaky.named_p
 assert leaky[0].weight.grad.norm() > 0.1 * leaky[-2].weight.grad.norm()
 
 # %% [markdown] lang="en"
-# **Next:** [06 · Train a network](06-train.ipynb).
+# **Next:** [06 · Train a network](06-training.ipynb).
 
 # %% [markdown] lang="zh"
-# **下一篇：** [06 · 训练一个网络](06-train.ipynb)。
+# **下一篇：** [06 · 训练一个网络](06-training.ipynb)。

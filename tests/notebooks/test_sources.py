@@ -7,11 +7,13 @@ import re
 import jupytext
 import nbformat
 import pytest
+from markdown_it import MarkdownIt
 
 import notebooks
 
 SOURCES = sorted(notebooks.SOURCES.glob("*.py"))
 EACH = pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+MARKDOWN = MarkdownIt("commonmark").enable("table")
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
@@ -67,7 +69,19 @@ def test_there_are_exercises_with_solutions(source):
     assert solutions
     for cell in solutions:
         assert "assert" in cell.source, f"A solution that checks nothing: {cell.source}"
-        assert cell.metadata["jupyter"] == {"source_hidden": True}
+        assert cell.source.startswith("# Solution\n")  # the line that is seen while the cell is folded
+        assert cell.metadata["jupyter"] == {"source_hidden": True, "outputs_hidden": True}
+
+
+@EACH
+def test_bold_and_links_are_read_as_such(source):
+    """In Chinese text ** beside a full stop is easily left as it stands."""
+    for path in notebooks.build(source):
+        for cell in read(path).cells:
+            if cell.cell_type == "markdown":
+                text = re.sub("<code.*?</code>", "", MARKDOWN.render(cell.source), flags=re.DOTALL)
+                assert "**" not in text, cell.source
+                assert "](" not in text, cell.source
 
 
 @pytest.mark.parametrize(
