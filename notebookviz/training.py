@@ -71,8 +71,8 @@ class TrainingTab:
         settings = Settings.read(params)
 
         def train() -> Callable[[], None]:
-            self._session.run(settings, threading.Event(), self._draw_again)
-            return self._story.finish
+            facts = self._session.run(settings, threading.Event(), self._draw_again)
+            return partial(self._story.finish, **facts)
 
         self._start("training", train)
         return Answer()

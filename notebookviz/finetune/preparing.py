@@ -94,7 +94,7 @@ def change_head(model: nn.Module, settings: Settings, classes: Classes | None, p
         return Head(path, f"{path} has {width:,} outputs, as wanted.{why}")
     names = classes.names if classes and len(classes.names) == wanted else None
     change = replace_head(model, wanted, path=settings.path or None, inputs=inputs, labels=names, seed=settings.seed)
-    return Head(change.path, f"{change}{why}", change)
+    return Head(change.path, f"{change}{why}".replace(" is now ", " becomes "), change)
 
 
 def _present(model: nn.Module, path: str, inputs: Any) -> tuple[str, int]:  # noqa: ANN401 - as replace_head's

@@ -15,6 +15,7 @@ import torch
 from notebookviz.errors import InputError, NotebookvizError
 from notebookviz.finetune import checks
 from notebookviz.finetune.blocks import find_blocks
+from notebookviz.finetune.evaluation import evaluate
 from notebookviz.finetune.lora import Lora
 from notebookviz.finetune.preparing import change_head, choose_learning, weightless
 from notebookviz.finetune.running import is_training, lock_of
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from notebookviz.finetune.story import Story
 
 _NICE: Final = 5
+_SHOWN: Final = 30
 
 
 @dataclass(slots=True)
@@ -122,13 +124,16 @@ class Session:
                 found["run"]["text"] = " ".join([*_steps(ready.data, settings), *said])
         return found
 
-    def run(self, settings: Settings, stop: threading.Event, changed: Callable[[], None]) -> Training:
-        """Do it: change the head, choose what learns, train; what could not start is put back.
+    def run(self, settings: Settings, stop: threading.Event, changed: Callable[[], None]) -> dict[str, Any]:
+        """Do it: change the head, choose what learns, train, measure; what could not start is put back.
 
         Args:
             settings: The four steps.
             stop: Set it to end the training after its step.
             changed: Called when the model has its new head, before the first step, and at the end.
+
+        Returns:
+            What was measured at the end, for :meth:`notebookviz.finetune.story.Story.finish`.
 
         Raises:
             InputError: Something is wrong; the model is as it was.
@@ -169,7 +174,19 @@ class Session:
             with lock_of(model):
                 learning.merge()
         changed()
-        return training
+        return self._measured(model, ready, training)
+
+    def _measured(self, model: nn.Module, ready: Ready, training: Training) -> dict[str, Any]:
+        """How good the model is on what it did not learn from."""
+        if training.task != "single-label" or ready.data.validation is None:
+            return {}
+        with _quietly():
+            found = evaluate(model, ready.data.validation)
+        names = list(ready.classes.names) or [str(number) for number in range(len(found.confusion))]
+        facts: dict[str, Any] = {"measured": found.scores}
+        if len(names) == len(found.confusion) <= _SHOWN:
+            facts |= {"confusion": found.confusion.tolist(), "names": names}
+        return facts
 
     def rates(self, settings: Settings) -> LearningRates:
         """Find a learning rate for the model as it would be trained; afterwards it is as it was.
