@@ -128,8 +128,8 @@ def _nonzero(tensor: torch.Tensor, known: Known, *, as_tuple: bool) -> Any:  # n
         return known.fake(found)
     with unseen():
         every = torch.ones(tuple(tensor.shape), dtype=torch.bool, device="cpu").nonzero()
-    if as_tuple:
         columns = every.unbind(1) if tensor.dim() else (every.new_zeros(1),)
+    if as_tuple:
         return tuple(known.suppose(column, tensor.device) for column in columns)
     return known.suppose(every, tensor.device)
 

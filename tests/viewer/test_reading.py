@@ -264,3 +264,17 @@ def test_a_long_type_is_whole_in_the_header(harness: Harness) -> None:
     harness.show(recording)
     text = harness.frame.locator(f"[data-id='{len(recording.nodes)}'] .node-item text").first
     assert text.text_content() == "32 × LlamaDecoderLayer"
+
+
+def test_a_closed_mixture_says_how_many_experts_it_holds_and_that_the_routing_was_assumed(harness: Harness) -> None:
+    build = samples.Builder()
+    root = build.module(-1, "Net", "")
+    x, y, z = (build.value(6, 8) for _ in range(3))
+    weights = (build.weight("mlp.experts.up", 4, 16, 8), build.weight("mlp.experts.down", 4, 8, 16))
+    experts = build.module(root, "SomeExperts", "mlp.experts", initializers=weights)
+    build.operator(experts, "nonzero", (x,), y, marks=frozenset({"assumed"}))
+    build.operator(experts, "torch.bmm", (y,), z, weights)
+    harness.show(build.recording((Argument("x", (x,)),), (Argument("", (z,)),)), opened=[0])
+    box = harness.frame.locator(f"[data-id='{experts}']")
+    box.locator(".nbv-caption", has_text="mlp.experts · 4 × 16×8 · assumed").wait_for()
+    assert "nbv-assumed" in (box.get_attribute("class") or "")

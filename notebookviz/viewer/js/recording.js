@@ -103,10 +103,29 @@ export class Recording {
         return kind === 'module' || (kind === 'fold' && repeats > 0);
     }
 
-    /** @param {number} index @returns {string[]} What sets a node apart: where nothing could be run, that it was not called does not. */
+    /**
+     * What sets a node apart: where nothing could be run, that it was not called does not; a size that was assumed right inside a module does.
+     * @param {number} index
+     * @returns {string[]}
+     */
     marks(index) {
-        const { marks } = this.nodes[index];
-        return this.tensors === 'none' ? marks.filter((mark) => mark !== 'uncalled') : marks;
+        const { kind, marks } = this.nodes[index];
+        if (this.tensors === 'none') {
+            return marks.filter((mark) => mark !== 'uncalled');
+        }
+        const assumed = kind === 'module' && index > 0 && this._children[index].some((child) => this.nodes[child].kind === 'operator' && this.nodes[child].marks.includes('assumed'));
+        return assumed ? [...marks, 'assumed'] : marks;
+    }
+
+    /** @param {number} index @returns {string} `8 × 28672×4096`, where a module holds all experts of a mixture in one tensor; `''` for others. */
+    experts(index) {
+        const { kind, type, path, initializers } = this.nodes[index];
+        if (kind !== 'module' || !/expert/i.test(`${type} ${path.split('.').pop()}`)) {
+            return '';
+        }
+        const shapes = initializers.map((each) => this.initializers[each]).filter((each) => each.kind === 'parameter').map(({ type: [, dims] }) => dims);
+        const largest = shapes.filter((dims) => dims.length > 2).sort((one, other) => size(other) - size(one))[0];
+        return largest && shapes.every(([first]) => first === largest[0]) ? `${largest[0]} × ${largest.slice(1).join('×')}` : '';
     }
 
     /** @param {number} index @returns {number[]} The enclosing module calls, innermost first, the root last. */
@@ -226,6 +245,8 @@ export class Recording {
         }
     }
 }
+
+const size = (dims) => dims.reduce((product, dim) => product * dim, 1);
 
 /**
  * A dotted path as seen from inside another.

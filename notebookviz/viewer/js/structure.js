@@ -64,11 +64,17 @@ export class Node {
         return line({ module: this._graph.recording.relative(this.index), fold: name, operator: '' }[kind], 40);
     }
 
-    /** Which call of its module it is, if not the first, and each mark as a word. */
+    /** Which call of its module it is, if not the first, the experts it holds, and each mark as a word. */
     get notes() {
         const { call, kind } = this.row;
         const again = call > 0 && kind === 'module' ? [`call ${call + 1}`] : [];
-        return [...again, ...this._graph.recording.marks(this.index)];
+        const experts = this._graph.recording.experts(this.index);
+        return [...again, ...(experts ? [experts] : []), ...this.marks];
+    }
+
+    /** What sets it apart. */
+    get marks() {
+        return this._graph.recording.marks(this.index);
     }
 
     /** What stands below the type on the node. */

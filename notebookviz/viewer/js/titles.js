@@ -256,7 +256,7 @@ function caption(item) {
 function identify(item) {
     const node = item.value;
     name(item.element, node);
-    for (const mark of node.row.marks) {
+    for (const mark of node.marks) {
         item.element.classList.add(`nbv-${mark}`);
     }
     item.element.classList.toggle('nbv-failed', isFailed(node));
