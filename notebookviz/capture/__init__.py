@@ -97,10 +97,6 @@ class _Attempt:
         """How many modules ran."""
         return len({id(entry.module) for entry in self.draft.entries if entry.module is not None})
 
-    def called(self) -> int:
-        """How many modules ran."""
-        return len({id(entry.module) for entry in self.draft.entries if entry.module is not None})
-
     def beats(self, other: _Attempt) -> bool:
         """Whether this pass came further than another one."""
         return not other.ran() and (self.ran() or self.draft.finished() > other.draft.finished())
@@ -196,14 +192,6 @@ class _Session:
             chosen.header.notes.extend(reasons.assumed(fake.draft))
         chosen.header.notes.extend(reasons.grown(chosen.draft))
         return chosen
-
-    def _fuller(self, fake: _Attempt, call: arguments.Call) -> _Attempt:
-        """The pass in which what is asked of data is true, where more modules run then: every expert of a mixture."""
-        if not fake.draft.reads or not fake.ran():
-            return fake
-        other = self._once(call, fake.header.input_text, truth=True)
-        other.header.inferred = fake.header.inferred
-        return other if other.ran() and other.called() > fake.called() else fake
 
     def _fuller(self, fake: _Attempt, call: arguments.Call) -> _Attempt:
         """The pass in which what is asked of data is true, where more modules run then: every expert of a mixture."""

@@ -21,8 +21,6 @@ LARGEST = 2**20
 """Elements of a tensor whose values are followed."""
 _CHOICES = {"aten.topk.default": 2, "aten.argmax.default": 1, "aten.max.dim": 1}
 """Operators that choose along a dimension, and which argument that is."""
-_CHOICES = {"aten.topk.default": 2, "aten.argmax.default": 1, "aten.max.dim": 1}
-"""Operators that choose along a dimension, and which argument that is."""
 MOST_BYTES = 2**26
 _WITHOUT_VALUES = ("aten.empty", "aten.new_empty")
 
@@ -39,7 +37,6 @@ class Known:
         self._values: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._given: set[int] = set()
         self._lost: set[int] = set()
-        self._chosen: dict[int, tuple[torch.Tensor, int]] = {}
         self._chosen: dict[int, tuple[torch.Tensor, int]] = {}
         self._bytes = 0
         self._rules: dict[Any, bool] = {}
@@ -99,21 +96,8 @@ class Known:
         """Among how many ``topk`` or ``argmax`` has chosen these indices; 0 where they are none."""
         return self._chosen.get(flow.storage(tensor), (None, 0))[1]
 
-    def suppose(self, values: torch.Tensor, device: torch.device) -> torch.Tensor:
-        """A fake tensor on a device, for which these values are assumed."""
-        fake = torch.zeros(tuple(values.shape), dtype=values.dtype, device=device)
-        self._keep(fake, values)
-        return fake
-
-    def choices(self, tensor: torch.Tensor) -> int:
-        """Among how many ``topk`` or ``argmax`` has chosen these indices; 0 where they are none."""
-        return self._chosen.get(flow.storage(tensor), (None, 0))[1]
-
     def follow(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, written: Any) -> None:  # noqa: ANN401
         """Compute what a dispatched operator has returned, where all that it took is known."""
-        at = _CHOICES.get(str(func))
-        if at is not None:
-            self._choose(args[0], args[at] if len(args) > at else kwargs.get("dim", -1), flow.tensors(result)[-1])
         at = _CHOICES.get(str(func))
         if at is not None:
             self._choose(args[0], args[at] if len(args) > at else kwargs.get("dim", -1), flow.tensors(result)[-1])
@@ -132,10 +116,6 @@ class Known:
         if not written:
             for fake, value in zip(flow.tensors(result), flow.tensors(computed), strict=False):
                 self._keep(fake, value)
-
-    def _choose(self, source: torch.Tensor, dim: int | None, indices: torch.Tensor) -> None:
-        size = source.numel() if dim is None else int(source.shape[dim]) if source.dim() else 1
-        self._chosen[flow.storage(indices)] = (indices, size)
 
     def _choose(self, source: torch.Tensor, dim: int | None, indices: torch.Tensor) -> None:
         size = source.numel() if dim is None else int(source.shape[dim]) if source.dim() else 1
