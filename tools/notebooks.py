@@ -2,8 +2,8 @@
 
 A source is in jupytext's percent format. Code cells start with ``# %%`` and stand once. Text cells stand twice, one
 after the other: ``# %% [markdown] lang="en"``, then ``# %% [markdown] lang="zh"``, a paragraph in one line. A magic is
-written as a comment (``# %netron``). A code cell with ``tags=["solution"]`` is folded away with its outputs, in
-JupyterLab and in the documentation, until the reader opens it.
+written as a comment (``# %netron``). A code cell with ``tags=["solution"]`` is folded away, in JupyterLab and in the
+documentation, until the reader opens it.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _cell(cell: NotebookNode, mark: str) -> NotebookNode:
         return v4.new_markdown_cell(cell.source, id=mark)
     if "solution" not in cell.metadata.get("tags", ()):
         return v4.new_code_cell(cell.source, id=mark)
-    hidden = {"jupyter": {"source_hidden": True, "outputs_hidden": True}, "tags": ["solution", "hide-cell"]}
+    hidden = {"jupyter": {"source_hidden": True}, "tags": ["solution", "hide-cell"]}
     return v4.new_code_cell("# Solution\n" + cell.source, id=mark, metadata=hidden)
 
 

@@ -70,7 +70,7 @@ def test_there_are_exercises_with_solutions(source):
     for cell in solutions:
         assert "assert" in cell.source, f"A solution that checks nothing: {cell.source}"
         assert cell.source.startswith("# Solution\n")  # the line that is seen while the cell is folded
-        assert cell.metadata["jupyter"] == {"source_hidden": True, "outputs_hidden": True}
+        assert cell.metadata["jupyter"] == {"source_hidden": True}
 
 
 @EACH
