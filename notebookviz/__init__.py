@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from notebookviz.api import open_file, show, summary
+    from notebookviz.finetune.augmenting import Augmented
+    from notebookviz.finetune.evaluation import evaluate
     from notebookviz.finetune.freezing import freeze, train_only, unfreeze
     from notebookviz.finetune.head import replace_head
     from notebookviz.finetune.lora import add_lora
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from notebookviz.writing.cells import fine_tune_cells
 
 __all__ = [
+    "Augmented",
     "ExportError",
     "InputError",
     "LoadingError",
@@ -42,6 +45,7 @@ __all__ = [
     "Panel",
     "ViewerError",
     "add_lora",
+    "evaluate",
     "find_learning_rate",
     "fine_tune",
     "fine_tune_cells",
@@ -58,8 +62,10 @@ __all__ = [
 ]
 
 _LAZY: Final = {
+    "Augmented": "notebookviz.finetune.augmenting",
     "Panel": "notebookviz.panel",
     "add_lora": "notebookviz.finetune.lora",
+    "evaluate": "notebookviz.finetune.evaluation",
     "find_learning_rate": "notebookviz.finetune.trying",
     "fine_tune": "notebookviz.finetune.tuning",
     "fine_tune_cells": "notebookviz.writing.cells",

@@ -1,89 +1,161 @@
-"""How good a classifier is on data: accuracy, precision, recall, F1, and what is taken for what."""
+"""``evaluate``: how good a model is, and where it is wrong."""
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils import _pytree as pytree
 
-from notebookviz.finetune.labels import IGNORED
+from notebookviz.errors import InputError, MissingExtraError
+from notebookviz.finetune.checks import first_batch
+from notebookviz.finetune.labels import IGNORED, class_names
 from notebookviz.finetune.modes import Modes
 from notebookviz.finetune.rng import Order, undisturbed
 from notebookviz.finetune.running import lock_of
-from notebookviz.finetune.tasks import fold, scores, split
+from notebookviz.finetune.tasks import Task, fold, kind_of, scores, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from torch import Tensor, nn
 
+    from notebookviz.finetune.tasks import Kind
+
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What :func:`evaluate` counted.
+class ClassScore:
+    """How well one class, or one label of several, is found.
 
     Attributes:
-        confusion: A row for each class as it is, a column for each as the model says.
+        label: Its name, or its number.
+        precision: The part that is right of what was said to be this class.
+        recall: The part of this class that was found.
+        f1: Harmonic mean of both.
+        count: How many samples are of this class.
     """
 
-    confusion: Tensor
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mistake:
+    """A sample that the model is wrong about.
+
+    Attributes:
+        index: Its place in the order of the loader.
+        input: What the model was given, without the batch.
+        label: What is true: a name, or the numbers.
+        predicted: What the model said.
+        probability: How sure it was; for a regression the squared error.
+    """
+
+    index: int
+    input: Tensor
+    label: str
+    predicted: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """What :func:`evaluate` found; ``print`` it.
+
+    Attributes:
+        task: ``"single-label"``, ``"multi-label"`` or ``"regression"``.
+        samples: How many were looked at (words or pixels, where each has a class).
+        metrics: ``accuracy``, ``precision``, ``recall`` and ``f1`` (the last three are means over the classes), or
+            ``mae`` and ``r2``.
+        classes: A record for each class.
+        confusion: Counts, a row for each true class and a column for each said; None where there are no classes.
+        mistakes: The worst first: those where the model was surest.
+    """
+
+    task: str
+    samples: int
+    metrics: dict[str, float]
+    classes: tuple[ClassScore, ...] = ()
+    confusion: Tensor | None = None
+    mistakes: tuple[Mistake, ...] = ()
 
     @property
-    def accuracy(self) -> float:
-        """Part of the samples that are right."""
-        return float(self.confusion.diagonal().sum() / self.confusion.sum().clamp(min=1))
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return tuple(each.label for each in self.classes)
 
     @property
-    def precision(self) -> float:
-        """Of those that the model says to be of a class, the part that is; the mean over the classes there are."""
-        return self._mean(self._right / self.confusion.sum(0).clamp(min=1))
+    def report(self) -> Any:  # noqa: ANN401 - pandas is an extra
+        """A ``pandas.DataFrame`` with a row for each class.
 
-    @property
-    def recall(self) -> float:
-        """Of those that are of a class, the part that the model says to be; the mean over the classes there are."""
-        return self._mean(self._right / self.confusion.sum(1).clamp(min=1))
+        Raises:
+            MissingExtraError: pandas is not installed; ``.classes`` has the same records.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise MissingExtraError("pandas", extra="train") from error
+        rows = {each.label: (each.precision, each.recall, each.f1, each.count) for each in self.classes}
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["precision", "recall", "f1", "count"])
 
-    @property
-    def f1(self) -> float:
-        """Twice precision times recall over their sum for each class; the mean over the classes there are."""
-        return self._mean(2 * self._right / (self.confusion.sum(0) + self.confusion.sum(1)).clamp(min=1))
-
-    @property
-    def scores(self) -> dict[str, float]:
-        """The four by name."""
-        return {"accuracy": self.accuracy, "precision": self.precision, "recall": self.recall, "F1": self.f1}
-
-    @property
-    def _right(self) -> Tensor:
-        return self.confusion.diagonal().double()
-
-    def _mean(self, values: Tensor) -> float:
-        there = (self.confusion.sum(0) + self.confusion.sum(1)) > 0
-        return float(values[there].mean()) if bool(there.any()) else 0.0
+    def __str__(self) -> str:
+        """One line, and a line for each class."""
+        first = f"{self.samples:,} samples: " + ", ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
+        width = max((len(each.label) for each in self.classes), default=0)
+        return "\n".join(
+            [
+                f"{first}.",
+                *(
+                    f"{each.label:>{width}}  precision {each.precision:.3f}  recall {each.recall:.3f}  "
+                    f"f1 {each.f1:.3f}  of {each.count:,}"
+                    for each in self.classes
+                ),
+            ]
+        )
 
 
-def evaluate(model: nn.Module, loader: Iterable[Any]) -> Evaluation:
-    """Count what a classifier says of each sample; modes and random generators are put back.
+def evaluate(
+    model: nn.Module,
+    loader: Iterable[Any],
+    *,
+    task: Kind | None = None,
+    labels: Sequence[str] | None = None,
+    worst: int = 16,
+) -> Evaluation:
+    """Measure a model on the batches of a loader, by torchmetrics; the model stays as it is.
 
     Args:
-        model: The model.
-        loader: Batches as for :func:`notebookviz.fine_tune`, with class numbers.
+        model: The model; it is evaluated where it is, in eval mode.
+        loader: Batches as for :func:`notebookviz.fine_tune`.
+        task: ``"single-label"``, ``"multi-label"`` or ``"regression"``, where the labels leave it open.
+        labels: Names of the classes; the data set's own without it.
+        worst: How many mistakes are kept.
 
     Returns:
-        The counts.
+        Accuracy, precision, recall and F1, the confusion matrix, and the worst mistakes.
+
+    Raises:
+        InputError: The labels don't fit the scores.
+        MissingExtraError: torchmetrics is not installed.
 
     Example:
-        >>> model = torch.nn.Linear(2, 2)
-        >>> with torch.no_grad():
-        ...     _ = model.weight.copy_(torch.eye(2)), model.bias.zero_()
-        >>> found = evaluate(model, [(torch.eye(2), torch.tensor([0, 0]))])
-        >>> found.confusion.tolist(), found.accuracy, found.recall
-        ([[1, 1], [0, 0]], 0.5, 0.25)
+        >>> from torch.utils.data import DataLoader, TensorDataset
+        >>> data = TensorDataset(torch.eye(3), torch.tensor([0, 1, 1]))
+        >>> print(evaluate(torch.nn.Identity(), DataLoader(data, batch_size=2), labels=["a", "b", "c"]))
+        3 samples: accuracy 0.6667, precision 0.6667, recall 0.5, f1 0.5556.
+        a  precision 1.000  recall 1.000  f1 1.000  of 1
+        b  precision 1.000  recall 0.500  f1 0.667  of 2
+        c  precision 0.000  recall 0.000  f1 0.000  of 0
     """
-    device = next(model.parameters()).device
-    counts: Tensor | None = None
+    first_batch(loader, "loader")
+    seen = _Seen(worst, tuple(labels or ()) or class_names(loader), task)
+    parameter = next(model.parameters(), None)
+    device = torch.device("cpu") if parameter is None else parameter.device
     modes, order = Modes(model), Order(loader, 0)
     with undisturbed(), torch.no_grad():
         try:
@@ -91,18 +163,123 @@ def evaluate(model: nn.Module, loader: Iterable[Any]) -> Evaluation:
                 part = split(pytree.tree_map(lambda item: _on(item, device), batch), keep_labels=False)
                 with lock_of(model):
                     modes.eval()
-                    found = fold(scores(model(*part.args, **part.kwargs)), part.targets)
+                    outputs = scores(model(*part.args, **part.kwargs))
                     modes.restore()
-                classes = found.shape[1]
-                said, wanted = found.argmax(1).flatten().cpu(), part.targets.flatten().cpu()
-                said, wanted = said[wanted != IGNORED], wanted[wanted != IGNORED]
-                now = torch.bincount(wanted * classes + said, minlength=classes * classes).reshape(classes, classes)
-                counts = now if counts is None else counts + now
+                given = part.args[0] if part.args else next(iter(part.kwargs.values()))
+                seen.add(outputs.float().cpu(), part.targets.cpu(), given)
         finally:
             modes.restore()
             order.release()
-    return Evaluation(torch.zeros(1, 1, dtype=torch.long) if counts is None else counts)
+    return seen.evaluation()
+
+
+class _Seen:
+    """The scores and labels so far, and the worst mistakes."""
+
+    def __init__(self, worst: int, labels: tuple[str, ...] | None, task: Kind | None) -> None:
+        self.labels = labels
+        self._worst = worst
+        self._task = task
+        self._scores: list[Tensor] = []
+        self._targets: list[Tensor] = []
+        self._mistakes: list[tuple[float, int, Mistake]] = []
+        self._count = 0
+
+    def add(self, found: Tensor, targets: Tensor, given: Tensor) -> None:
+        """Take one batch."""
+        kind = self._task or kind_of(targets, tuple(found.shape))
+        if kind not in ("single-label", "multi-label", "regression"):
+            raise InputError(
+                f"The labels ({tuple(targets.shape)}) don't fit the scores ({tuple(found.shape)}).",
+                hint="Pass task='single-label', 'multi-label' or 'regression'.",
+            )
+        self._task = kind
+        found = fold(found, targets)
+        if targets.dim() == 1 or kind != "single-label":
+            for index, loss in enumerate(self._losses(found, targets)):
+                self._keep(self._count + index, loss, found[index], targets[index], given[index])
+        self._count += len(targets)
+        if kind == "single-label":
+            found = found.movedim(1, -1).reshape(-1, found.shape[1])
+            kept = targets.reshape(-1) != IGNORED
+            found, targets = found[kept], targets.reshape(-1)[kept]
+        elif kind == "multi-label":
+            targets = targets.reshape(found.shape).long()
+        self._scores.append(found)
+        self._targets.append(targets)
+
+    def evaluation(self) -> Evaluation:
+        """What was found."""
+        found, targets = torch.cat(self._scores), torch.cat(self._targets)
+        mistakes = tuple(item for _, _, item in sorted(self._mistakes, key=lambda item: (-item[0], -item[1])))
+        try:
+            from torchmetrics import functional as measures
+        except ImportError as error:
+            raise MissingExtraError("torchmetrics", extra="train") from error
+        if self._task == "regression":
+            found, targets = found.reshape(-1), targets.reshape(-1).to(found.dtype)
+            metrics = {"mae": measures.mean_absolute_error(found, targets), "r2": measures.r2_score(found, targets)}
+            return Evaluation("regression", self._count, _numbers(metrics), mistakes=mistakes)
+        width = found.shape[1]
+        options: dict[str, Any] = {"task": "multiclass", "num_classes": width}
+        if self._task == "multi-label":
+            options = {"task": "multilabel", "num_labels": width}
+            found = found.sigmoid()
+        kinds = {"precision": measures.precision, "recall": measures.recall, "f1": measures.f1_score}
+        each = {name: kind(found, targets, average="none", **options) for name, kind in kinds.items()}
+        metrics = {"accuracy": measures.accuracy(found, targets, average="micro", **options)}
+        metrics |= {name: kind(found, targets, average="macro", **options) for name, kind in kinds.items()}
+        counts = targets.sum(0) if self._task == "multi-label" else torch.bincount(targets, minlength=width)
+        labels = self._named(width)
+        rows = zip(labels, *(each[name].tolist() for name in kinds), counts.tolist(), strict=True)
+        matrix = None
+        if self._task == "single-label":
+            matrix = measures.confusion_matrix(found, targets, task="multiclass", num_classes=width)
+        return Evaluation(
+            str(self._task), len(targets), _numbers(metrics), tuple(ClassScore(*row) for row in rows), matrix, mistakes
+        )
+
+    def _losses(self, found: Tensor, targets: Tensor) -> list[float]:
+        task = Task(self._task or "single-label", self._task)
+        return [float(task.losses(one[None], target[None])) for one, target in zip(found, targets, strict=True)]
+
+    def _keep(self, index: int, loss: float, found: Tensor, target: Tensor, given: Tensor) -> None:
+        """Keep a mistake, if it is one of the worst."""
+        if not self._worst or (len(self._mistakes) == self._worst and loss <= self._mistakes[0][0]):
+            return
+        labels = self._named(found.shape[0] if found.dim() else 1)
+        if self._task == "single-label":
+            said = int(found.argmax())
+            if said == int(target) or int(target) == IGNORED:
+                return
+            mistake = Mistake(index, given.cpu(), labels[int(target)], labels[said], float(found.softmax(0)[said]))
+        elif self._task == "multi-label":
+            said_of, true = found.sigmoid() > 0.5, target.reshape(found.shape) > 0.5  # noqa: PLR2004 - an even chance
+            if bool((said_of == true).all()):
+                return
+            wrong = found.sigmoid()[said_of != true]
+            sure = float((wrong - 0.5).abs().max() + 0.5)
+            mistake = Mistake(index, given.cpu(), _several(labels, true), _several(labels, said_of), sure)
+        else:
+            mistake = Mistake(index, given.cpu(), _number(target), _number(found.reshape(target.shape)), loss)
+        push = heapq.heappush if len(self._mistakes) < self._worst else heapq.heapreplace
+        push(self._mistakes, (loss, -index, mistake))
+
+    def _named(self, width: int) -> tuple[str, ...]:
+        return self.labels if self.labels is not None and len(self.labels) == width else tuple(map(str, range(width)))
 
 
 def _on(item: Any, device: torch.device) -> Any:  # noqa: ANN401
     return item.to(device) if isinstance(item, torch.Tensor) else item
+
+
+def _numbers(metrics: dict[str, Tensor]) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items()}
+
+
+def _several(labels: Sequence[str], chosen: Tensor) -> str:
+    return ", ".join(label for label, there in zip(labels, chosen.tolist(), strict=True) if there) or "none"
+
+
+def _number(values: Tensor) -> str:
+    return ", ".join(f"{value:.4g}" for value in values.reshape(-1)[:4].tolist())

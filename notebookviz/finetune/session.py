@@ -181,11 +181,10 @@ class Session:
         if training.task != "single-label" or ready.data.validation is None:
             return {}
         with _quietly():
-            found = evaluate(model, ready.data.validation)
-        names = list(ready.classes.names) or [str(number) for number in range(len(found.confusion))]
-        facts: dict[str, Any] = {"measured": found.scores}
-        if len(names) == len(found.confusion) <= _SHOWN:
-            facts |= {"confusion": found.confusion.tolist(), "names": names}
+            found = evaluate(model, ready.data.validation, task="single-label", labels=ready.classes.names)
+        facts: dict[str, Any] = {"measured": found.metrics}
+        if found.confusion is not None and len(found.confusion) <= _SHOWN:
+            facts |= {"confusion": found.confusion.tolist(), "names": found.labels}
         return facts
 
     def rates(self, settings: Settings) -> LearningRates:

@@ -430,4 +430,4 @@ def test_counts_are_those_of_scikit_learn():
     said = model(x).argmax(1)
     assert found.confusion.tolist() == metrics.confusion_matrix(y, said).tolist()
     precision, recall, f1, _ = metrics.precision_recall_fscore_support(y, said, average="macro", zero_division=0)
-    assert list(found.scores.values()) == pytest.approx([float((said == y).float().mean()), precision, recall, f1])
+    assert list(found.metrics.values()) == pytest.approx([float((said == y).float().mean()), precision, recall, f1])
