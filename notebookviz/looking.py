@@ -13,7 +13,6 @@ from notebookviz.capture.inputs import inferred
 from notebookviz.capture.tensors import resolve
 from notebookviz.capture.typed_input import typed
 from notebookviz.errors import ExportError, InputError, NotebookvizError
-from notebookviz.finetune.running import lock_of
 from notebookviz.fingerprint import fingerprint
 from notebookviz.graph.encode import pack
 from notebookviz.graph.fold import fold
@@ -24,6 +23,7 @@ from notebookviz.parts import View
 from notebookviz.serving.protocol import Answer
 from notebookviz.table import ModuleTable
 from notebookviz.tensor_bytes import tensor_bytes
+from notebookviz.turns import lock_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,8 +14,8 @@ from notebookviz.finetune.checks import first_batch
 from notebookviz.finetune.labels import IGNORED, class_names
 from notebookviz.finetune.modes import Modes
 from notebookviz.finetune.rng import Order, undisturbed
-from notebookviz.finetune.running import lock_of
 from notebookviz.finetune.tasks import Task, fold, kind_of, scores, split
+from notebookviz.turns import lock_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -1,11 +1,10 @@
-"""Who trains what: one training for each model, a lock to read it between two steps, and how it is stopped."""
+"""Who trains what: one training for each model, and how it is stopped."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
-from weakref import WeakKeyDictionary
 
 from notebookviz.errors import InputError
 
@@ -13,63 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import nn
-    from typing_extensions import Self
 
 
-class Turn:
-    """A lock that is given to whoever has waited longest, so that a training which takes it for each step shares it.
-
-    The thread that holds it may take it again.
-
-    Example:
-        >>> turn = Turn()
-        >>> with turn, turn:
-        ...     turn.held
-        True
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._next = threading.Lock()
-        self._owner: int | None = None
-        self._depth = 0
-
-    @property
-    def held(self) -> bool:
-        """Whether this thread holds it."""
-        return self._owner == threading.get_ident()
-
-    def __enter__(self) -> Self:
-        if not self.held:
-            with self._next:  # whoever waits for the lock stands here, before whoever has just let go of it
-                self._lock.acquire()
-            self._owner = threading.get_ident()
-        self._depth += 1
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._depth -= 1
-        if not self._depth:
-            self._owner = None
-            self._lock.release()
-
-
-_locks: Final[WeakKeyDictionary[nn.Module, Turn]] = WeakKeyDictionary()
 _training: Final[dict[int, threading.Event]] = {}
 _guard: Final = threading.Lock()
-
-
-def lock_of(model: nn.Module) -> Turn:
-    """The lock that a training holds during each step.
-
-    Example:
-        >>> from torch import nn
-        >>> model = nn.Linear(2, 1)
-        >>> with lock_of(model):  # no step runs here
-        ...     values = model.weight.detach().clone()
-    """
-    with _guard:
-        return _locks.setdefault(model, Turn())
 
 
 def is_training(model: nn.Module) -> bool:

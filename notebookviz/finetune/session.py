@@ -18,13 +18,14 @@ from notebookviz.finetune.blocks import find_blocks
 from notebookviz.finetune.evaluation import evaluate
 from notebookviz.finetune.lora import Lora
 from notebookviz.finetune.preparing import change_head, choose_learning, weightless
-from notebookviz.finetune.running import is_training, lock_of
+from notebookviz.finetune.running import is_training
 from notebookviz.finetune.samples import samples
 from notebookviz.finetune.sources import Source, data_set_of, find_sources
 from notebookviz.finetune.splitting import Classes, Data, classes_of, loaders
 from notebookviz.finetune.tasks import split
 from notebookviz.finetune.trying import LearningRates, find_learning_rate
 from notebookviz.finetune.tuning import fine_tune
+from notebookviz.turns import lock_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

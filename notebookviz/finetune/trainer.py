@@ -19,9 +19,9 @@ from notebookviz.finetune.modes import Modes
 from notebookviz.finetune.plan import Plan, Progress
 from notebookviz.finetune.result import Best, Training
 from notebookviz.finetune.rng import Order, RandomState, mixed, seed_all, undisturbed
-from notebookviz.finetune.running import Turn
 from notebookviz.finetune.stopping import Stop
 from notebookviz.finetune.tasks import Batch, Task, size_of, split
+from notebookviz.turns import Turn
 
 if TYPE_CHECKING:
     import threading

@@ -15,10 +15,11 @@ from notebookviz.finetune import checks
 from notebookviz.finetune.accelerating import accelerating
 from notebookviz.finetune.events import Callback
 from notebookviz.finetune.plan import Plan
-from notebookviz.finetune.running import lock_of, training_of
+from notebookviz.finetune.running import training_of
 from notebookviz.finetune.schedules import make_optimizer
 from notebookviz.finetune.snapshot import restored
 from notebookviz.finetune.trainer import Trainer
+from notebookviz.turns import lock_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

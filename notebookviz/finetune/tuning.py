@@ -16,10 +16,11 @@ from notebookviz.finetune.keeping import Keeper
 from notebookviz.finetune.labels import class_names
 from notebookviz.finetune.metrics import default_metrics, named_metrics
 from notebookviz.finetune.plan import Plan
-from notebookviz.finetune.running import lock_of, training_of
+from notebookviz.finetune.running import training_of
 from notebookviz.finetune.schedules import make_optimizer, make_schedule
 from notebookviz.finetune.trainer import Trainer
 from notebookviz.finetune.watching import Start, watched
+from notebookviz.turns import lock_of
 
 if TYPE_CHECKING:
     import os

@@ -16,6 +16,7 @@ from notebookviz.onnx_export.carry import Parcel
 from notebookviz.onnx_export.process import Failed, Stages, run_child
 from notebookviz.onnx_export.records import OnnxExport
 from notebookviz.onnx_export.tensors import by_name, dtype_name, write_snapshot
+from notebookviz.turns import lock_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -75,7 +76,8 @@ def export(  # noqa: PLR0913 - the options are keywords, and each is documented
     stages = Stages(progress, cancel)
     stages.enter("preparing")
     call = (tuple(args), dict(kwargs or {}))
-    parcel = Parcel(model, (*call, dynamic_shapes))
+    with lock_of(model):
+        parcel = Parcel(model, (*call, dynamic_shapes))
     task = {
         **carried(parcel),
         "task": "export",
@@ -190,7 +192,8 @@ def _second(  # noqa: PLR0913, PLR0917 - one step of export(), with all that it 
     stages.enter("writing")
     with tempfile.TemporaryDirectory(prefix="notebookviz-") as folder:
         try:
-            snapshot, offsets = snapshot_for(parcel, model, Path(folder), stages)
+            with lock_of(model):
+                snapshot, offsets = snapshot_for(parcel, model, Path(folder), stages)
             script = {**task, "task": "torchscript", "snapshot": str(snapshot), "offsets": offsets, "folder": folder}
             return run_child(script, [parcel.pickled, parcel.values], stages)
         except Failed as second:

@@ -20,6 +20,7 @@ from notebookviz.onnx_export.file import ONE_FILE, Draft
 from notebookviz.onnx_export.process import Failed, Stages, run_child
 from notebookviz.onnx_export.records import LIVE, Comparison, Difference, OnnxExport, SavedOnnx
 from notebookviz.onnx_export.tensors import by_name, dtype_name, tensor_bytes
+from notebookviz.turns import lock_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -79,7 +80,9 @@ def save(  # noqa: PLR0913 - the options are keywords, and each is documented
     stages.enter("writing")
     with contextlib.ExitStack() as stack:
         snapshot = None
-        if compare:
+        if not compare:
+            stack.enter_context(lock_of(model))  # all weights are those of one step
+        else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notebookviz-")))
             snapshot = _Snapshot(model, export.call, folder, stages, tuple(export.live.values()))
         draft = Draft(target, limit)
@@ -221,8 +224,9 @@ class _Snapshot:
         stages: Stages,
         also: tuple[str, ...] = (),
     ) -> None:
-        self.parcel = Parcel(model, (*call, None))
-        self.path, self.offsets = snapshot_for(self.parcel, model, folder, stages, also)
+        with lock_of(model):
+            self.parcel = Parcel(model, (*call, None))
+            self.path, self.offsets = snapshot_for(self.parcel, model, folder, stages, also)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Callable[[str, int], memoryview]]:

@@ -287,7 +287,7 @@ def test_two_trainings_of_one_model_are_refused():
 
 def test_a_model_can_be_read_between_steps():
     """Whoever holds the lock sees weights that no step changes."""
-    from notebookviz.finetune.running import lock_of
+    from notebookviz.turns import lock_of
 
     model, watch = digits.plain(), Losses()
     thread = threading.Thread(target=lambda: train(model, watch, epochs=30))

@@ -20,7 +20,7 @@ from notebookviz.errors import InputError
 from notebookviz.finetune.advice import advice
 from notebookviz.finetune.evaluation import evaluate
 from notebookviz.finetune.events import Callback, Epoch
-from notebookviz.finetune.running import Turn, lock_of, stop_training
+from notebookviz.finetune.running import stop_training
 from notebookviz.finetune.samples import png, samples
 from notebookviz.finetune.session import Session
 from notebookviz.finetune.settings import Settings
@@ -28,6 +28,7 @@ from notebookviz.finetune.sources import data_set_of, find_sources
 from notebookviz.finetune.splitting import classes_of, loaders
 from notebookviz.finetune.story import Story
 from notebookviz.finetune.watching import watch
+from notebookviz.turns import Turn, lock_of
 
 
 class Touchy(Dataset):
