@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.flowers import plant
+from tests.docs.pages import PYTHON, blocks
+from tests.docs.readers import reader
+
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "onnx", "onnxscript", "tornado", "matplotlib", "ipywidgets", "anywidget", "numpy", "IPython")
 
@@ -73,45 +77,37 @@ def test_wheel_holds_each_source_file_and_nothing_else(wheel):
     assert licences
 
 
-SHOW = """
-import json, pathlib, sys
-import notebookviz, torch
-from notebookviz import show, summary
-model = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU())
-panel = show(model, torch.zeros(1, 4))
-panel.save_html(sys.argv[1])
-print(json.dumps({"file": notebookviz.__file__, "params": summary(model, torch.zeros(1, 4)).total_params}))
-panel.close()
-"""
-
-
-@pytest.mark.slow
-def test_installed_wheel_shows_a_model_where_no_source_is_seen(wheel, tmp_path):
-    """The wheel is installed alone; the libraries it needs are borrowed from this environment."""
-    target = tmp_path / "site"
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """The wheel is installed alone; the libraries it needs are borrowed from this environment, which holds no wheel."""
+    folder = tmp_path_factory.mktemp("installed")
+    target = folder / "site"
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", str(target), str(wheel)],
         check=True,
         timeout=240,
     )
-    borrowed = tmp_path / "borrowed"
+    borrowed = folder / "borrowed"
     borrowed.mkdir()
     for entry in Path(sysconfig.get_paths()["purelib"]).iterdir():
         if "notebookviz" not in entry.name.lower():
             (borrowed / entry.name).symlink_to(entry)
-    page = tmp_path / "page.html"
-    # -S keeps site-packages, and with it the editable install, out of the path.
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", SHOW, str(page)],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": f"{target}{os.pathsep}{borrowed}", "BROWSER": "true", "PYTHONSAFEPATH": "1"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout.splitlines()[-1])
-    assert Path(said["file"]).is_relative_to(target)
-    assert said["params"] == 15
-    assert page.stat().st_size > 100_000
+    return target, {"PYTHONPATH": f"{target}{os.pathsep}{borrowed}", "PYTHONSAFEPATH": "1"}
+
+
+@pytest.mark.slow
+def test_newcomer_follows_the_readme_to_a_fine_tuned_model(installed, tmp_path):
+    """In a clean folder, where no source is seen; -S keeps the editable install out of the path."""
+    target, environment = installed
+    with reader(tmp_path, {**environment, **plant(tmp_path)}, "-S") as newcomer:
+        for block in blocks(ROOT / "README.md"):
+            if block.language in PYTHON:
+                newcomer.run(block.text, block.place)
+        assert Path(newcomer.ask("__import__('notebookviz').__file__")).is_relative_to(target)
+        assert newcomer.ask("(summary(model).total_params, panel.title)") == [11_177_538, "ResNet"]
+        assert newcomer.ask("training.epochs[-1].metrics")["val_accuracy"] == 1
+        said = newcomer.ask("load_fine_tuned('runs/flowers').predict('rose.jpg')")
+    assert said[0][0] == "rose"
+    assert said[0][1] > 0.5
+    assert (tmp_path / "model.html").stat().st_size > 100_000
+    assert (tmp_path / "runs" / "flowers" / "best" / "model.safetensors").exists()

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import nbformat
 import pytest
 
+from tests.docs.shell import NO_NETWORK
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nbformat import NotebookNode
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-NO_NETWORK = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -40,22 +41,33 @@ class Executed:
         )
 
 
+def _examined(notebook: NotebookNode, folder: Path) -> Executed:
+    """A notebook that was executed in a folder, if it showed a panel and wrote nothing to stderr."""
+    executed = Executed(notebook.cells, folder)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            assert output.get("name") != "stderr", f"{cell.source}\n\nwrote to stderr: {output.text}"
+    assert executed.displayed(WIDGET), "The notebook shows no panel."
+    return executed
+
+
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Executed]:
     """Run the English notebook of this name; a cell that raises or warns fails the test."""
     from nbclient import NotebookClient
 
-    for name, value in {**NO_NETWORK, "HF_HUB_OFFLINE": "1"}.items():
+    for name, value in NO_NETWORK.items():
         monkeypatch.setenv(name, value)
 
     def run(name: str) -> Executed:
         notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
         NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
-        executed = Executed(notebook.cells, tmp_path)
-        for cell in notebook.cells:
-            for output in cell.get("outputs", ()):
-                assert output.get("name") != "stderr", f"{cell.source}\n\nwrote to stderr: {output.text}"
-        assert executed.displayed(WIDGET), "The notebook shows no panel."
-        return executed
+        return _examined(notebook, tmp_path)
 
     return run
+
+
+@pytest.fixture
+def examine() -> Callable[[Path], Executed]:
+    """Read a notebook that something else has executed, in the folder where it left its files."""
+    return lambda path: _examined(nbformat.read(path, as_version=4), path.parent)
