@@ -54,6 +54,18 @@ class Cells:
     def __len__(self) -> int:
         return len(self.sources)
 
+    def _ipython_display_(self) -> None:
+        from notebookviz import cells
+
+        if not cells.in_notebook():
+            print(self)  # noqa: T201 - there is no other way to show it
+            return
+        from IPython.display import display
+
+        from notebookviz.writing.view import CellsView
+
+        display(CellsView(self.sources, self.notes))
+
     def __str__(self) -> str:
         """As one script, with the marks at which editors divide it into cells."""
         return "\n\n".join(f"# %%\n{source}" for source in self.sources) + "\n"
