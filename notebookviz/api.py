@@ -128,7 +128,7 @@ def _parts_of(
         release=release,
         training=training,
         fallback=_table_of,
-        server=_server(),
+        serve=_server,
         opened=opening(view.recording, depth=depth),
     )
 
@@ -214,7 +214,7 @@ def _show_file(
         page=lambda panel, saved, _: _file_page(panel, held() if saved else None),
         fallback=lambda _: ("", f"{file_name}, {size:,} bytes"),
         release=hold.release,
-        server=_server(),
+        serve=_server,
     )
     panel = Panel({"kind": "file", "name": file_name, "path": path or file_name, "size": size}, height=height)
     panel.begin(parts)

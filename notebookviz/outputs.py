@@ -33,12 +33,17 @@ class Outputs:
         self._picture = b""
         self._shown = False
 
-    def show(self, model_id: str | None) -> None:
-        """Put the outputs into the cell that runs now."""
+    def show_widget(self, model_id: str | None) -> None:
+        """Put the widget into the cell that runs now."""
         from IPython.display import publish_display_data
 
         view = {"version_major": 2, "version_minor": 1, "model_id": model_id}
         publish_display_data({WIDGET: view})  # type: ignore[no-untyped-call]
+
+    def show_rest(self) -> None:
+        """Put what stands when the widget is gone into the cell that runs now."""
+        from IPython.display import publish_display_data
+
         publish_display_data(self._standing(), transient=self._transient)  # type: ignore[no-untyped-call]
         if script := self._script():
             publish_display_data({SCRIPT: script})  # type: ignore[no-untyped-call]

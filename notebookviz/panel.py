@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from notebookviz.jobs import Job, Progress
     from notebookviz.parts import Parts, View
     from notebookviz.serving.protocol import Page
+    from notebookviz.serving.server import Server
     from notebookviz.table import ModuleTable
 
 GRACE: Final = 20.0
@@ -74,6 +75,7 @@ class Panel(Saving, anywidget.AnyWidget):
             awaited: It will be displayed in a moment, so the front end may start its page.
         """
         self._parts: Parts
+        self._server: Server | None = None
         self._lock = threading.RLock()
         self._job: Job[Any] | None = None
         self._question = Question(self._question_changed)
@@ -88,7 +90,7 @@ class Panel(Saving, anywidget.AnyWidget):
         self.number = next(_numbers)
         self._methods: dict[str, Method] = {}
         self.key = secrets.token_hex(16)
-        served = {"id": self.key}
+        served = {"id": self.key}  # "port" comes when the panel is displayed, 0 where none could be opened
         super().__init__(assets=assets(), subject=dict(subject), served=served, height=height, awaited=awaited)
 
     def begin(self, parts: Parts) -> None:
@@ -112,20 +114,25 @@ class Panel(Saving, anywidget.AnyWidget):
         }
         if parts.training is not None:
             parts.training.attach(self._event, self.refresh)
-        if parts.server is not None:
-            parts.server.add(self.key, self)
-            served = {"id": self.key, "port": parts.server.port, "token": parts.server.token}
-        else:
-            served = {"id": self.key}
         self._outputs = Outputs(self.key, self.title, lambda: parts.fallback(self), lambda: parts.script(self))
         with self.hold_sync():
             self.graph = parts.view.graph if parts.view else b""
             self.state = {"opened": parts.opened, "selected": None}
-            self.served = served
             self.awaited = False
         self.on_msg(self._on_message)
         cells.listen(self)
         _open.add(self)
+
+    def _serve(self) -> None:
+        """Name the address: after the panel is displayed, since what is drawn comes over the comm."""
+        if "port" in self.served or self._closed:
+            return
+        self._server = self._parts.serve()
+        if self._server is None:
+            self.served = {"id": self.key, "port": 0}
+        else:
+            self._server.add(self.key, self)
+            self.served = {"id": self.key, "port": self._server.port, "token": self._server.token}
 
     def discard(self) -> None:
         """Take back a panel that was not displayed: nothing of it stays."""
@@ -141,7 +148,8 @@ class Panel(Saving, anywidget.AnyWidget):
     @property
     def url(self) -> str:
         """Address of this panel in a plain browser on this computer; ``""`` when no port could be opened."""
-        server = self._parts.server
+        self._serve()
+        server = self._server
         return server.url(self.key) if server is not None and not self._closed else ""
 
     @property
@@ -268,8 +276,8 @@ class Panel(Saving, anywidget.AnyWidget):
         self._methods = dict.fromkeys(self._methods, _refused)
         self._set_status(closed=True)
         self._event("closed", {})
-        if self._parts.server is not None:
-            self._parts.server.remove(self.key)
+        if self._server is not None:
+            self._server.remove(self.key)
         _open.discard(self)
 
     # Life.
@@ -317,7 +325,7 @@ class Panel(Saving, anywidget.AnyWidget):
         self._grace.start()
 
     def _no_views(self) -> None:
-        server = self._parts.server
+        server = self._server
         if cells.busy():  # a page that was reloaded can't be heard over the comm yet
             self._wait_for_views()
         elif server is None or not server.watched(self.key):
@@ -327,7 +335,9 @@ class Panel(Saving, anywidget.AnyWidget):
 
     def display(self) -> None:
         """Show the panel in the cell that runs now."""
-        self._outputs.show(self.model_id)
+        self._outputs.show_widget(self.model_id)
+        self._serve()
+        self._outputs.show_rest()
 
     def _ipython_display_(self) -> None:
         now = cells.current_run()
@@ -357,8 +367,8 @@ class Panel(Saving, anywidget.AnyWidget):
 
     def _event(self, name: str, data: Mapping[str, Any], buffers: Sequence[bytes] = ()) -> None:
         message = {"event": name, "number": next(self._events), "data": dict(data)}
-        if self._parts.server is not None:
-            self._parts.server.send(self.key, message, buffers)
+        if self._server is not None:
+            self._server.send(self.key, message, buffers)
         if self.comm is not None:
             with suppress(RuntimeError, OSError):
                 self.send(message, buffers=list(buffers))
@@ -370,8 +380,8 @@ class Panel(Saving, anywidget.AnyWidget):
         return Answer()
 
     def _name_origin(self, params: Mapping[str, Any]) -> Answer:
-        if self._parts.server is not None:
-            self._parts.server.origins.add(str(params.get("origin", "")))
+        if self._server is not None:
+            self._server.origins.add(str(params.get("origin", "")))
         return Answer()
 
     def _refresh_asked(self, params: Mapping[str, Any]) -> Answer:

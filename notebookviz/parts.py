@@ -50,6 +50,7 @@ class Parts:
         fallback: HTML shown where no script runs, and the same as text.
         script: The script that a notebook keeps, to open the panel without the widget; ``""`` for none.
         release: Lets go of the inputs.
+        serve: Starts the loopback server, or finds it; None where no port can be opened.
         training: The Fine-tune tab; None for a file.
     """
 
@@ -64,5 +65,5 @@ class Parts:
     script: Callable[[Any], str] = lambda _: ""
     release: Callable[[], None] = lambda: None
     training: TrainingTab | None = None
-    server: Server | None = None
+    serve: Callable[[], Server | None] = lambda: None
     opened: list[int] = field(default_factory=lambda: [0])

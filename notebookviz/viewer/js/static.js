@@ -14,7 +14,7 @@ export function openStatic(holder, facts, { page, style }) {
     const data = fromBase64(facts.data);
     let panel = null;
     const transport = facts.token ? new Router({
-        addresses: [new URL('socket', location.href).href.replace(/^http/, 'ws')], token: facts.token, comm: null,
+        reach: { addresses: [new URL('socket', location.href).href.replace(/^http/, 'ws')], token: facts.token }, comm: null,
         onevent: (...event) => panel?.event(...event),
         onstate: (state) => {
             if (panel) {

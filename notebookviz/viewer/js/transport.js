@@ -22,11 +22,16 @@ export class Refused extends Error {
 
 /**
  * @typedef {object} Options
- * @property {string[]} addresses WebSocket addresses, tried in this order.
- * @property {string} token
+ * @property {Reach|Promise<Reach>} reach Where the kernel listens, or will soon.
  * @property {((message: object) => void)|null} comm Sends over the comm; null where there is none.
  * @property {(event: string, data: object, buffers: Uint8Array[]) => void} onevent
  * @property {(state: 'connecting'|'socket'|'comm'|'gone'|'closed') => void} onstate
+ */
+
+/**
+ * @typedef {object} Reach
+ * @property {string[]} addresses WebSocket addresses, tried in this order.
+ * @property {string} token
  * @property {string} [origin] This page's origin, told over the comm before a proxied address is tried.
  */
 
@@ -108,8 +113,9 @@ export class Router {
     }
 
     async _start() {
-        const { addresses, comm, origin } = this._options;
         const late = setTimeout(() => this._fall(), PATIENCE);
+        const { comm, reach } = this._options;
+        const { addresses, token, origin } = await reach;
         if (addresses.length && origin && comm) {
             await this._tellOrigin(origin);
         }
@@ -117,7 +123,7 @@ export class Router {
             if (this._closed || this.ended) {
                 break;
             }
-            if (await this._connect(address)) {
+            if (await this._connect(address, token)) {
                 break;
             }
         }
@@ -146,8 +152,8 @@ export class Router {
         }).catch(() => null);
     }
 
-    /** @param {string} address @returns {Promise<boolean>} Whether it echoed the token. */
-    _connect(address) {
+    /** @param {string} address @param {string} token @returns {Promise<boolean>} Whether it echoed the token. */
+    _connect(address, token) {
         return new Promise((resolve) => {
             let socket = null;
             try {
@@ -160,7 +166,7 @@ export class Router {
             const frames = new Frames();
             let proved = false;
             const give = setTimeout(() => socket.close(), PATIENCE);
-            socket.onopen = () => socket.send(JSON.stringify({ id: 0, method: 'hello', params: { token: this._options.token } }));
+            socket.onopen = () => socket.send(JSON.stringify({ id: 0, method: 'hello', params: { token } }));
             socket.onmessage = (event) => {
                 const whole = frames.take(event.data);
                 if (whole === null || this._closed) {
@@ -169,7 +175,7 @@ export class Router {
                 if (proved) {
                     this.receive(whole.message, whole.buffers);
                 } else if (whole.message.id === 0) {
-                    if (whole.message.result?.token !== this._options.token) {
+                    if (whole.message.result?.token !== token) {
                         socket.close();
                         return;
                     }
@@ -187,13 +193,13 @@ export class Router {
                 if (code === SHUT) {
                     this.lose('closed');
                 } else if (proved) {
-                    this._dropped(address);
+                    this._dropped(address, token);
                 }
             };
         });
     }
 
-    async _dropped(address) {
+    async _dropped(address, token) {
         if (this._closed || this.ended) {
             return;
         }
@@ -201,7 +207,7 @@ export class Router {
         this._become('connecting', null);
         for (const pause of RETRIES) {
             await new Promise((resolve) => setTimeout(resolve, pause));
-            if (this._closed || this.state !== 'connecting' || await this._connect(address)) {
+            if (this._closed || this.state !== 'connecting' || await this._connect(address, token)) {
                 return;
             }
         }
@@ -283,7 +289,7 @@ export class Saved {
  * @param {string|null} baseUrl The Jupyter server's, or null where there is none.
  * @returns {{addresses: string[], named: boolean}} `named`: whether the server must be told this page's origin first.
  */
-export function addresses(served, place, baseUrl) {
+export function addressesOf(served, place, baseUrl) {
     if (!served || !served.port) {
         return { addresses: [], named: false };
     }

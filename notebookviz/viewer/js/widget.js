@@ -3,7 +3,7 @@
 import { EarlyPage } from './early.js';
 import { Panel } from './panel.js';
 import { openStatic } from './static.js';
-import { Router, Saved, Shut, addresses } from './transport.js';
+import { Router, Saved, Shut, addressesOf } from './transport.js';
 import { asBytes } from './bytes.js';
 
 const views = new Map();
@@ -15,6 +15,22 @@ function baseUrl() {
     } catch {
         return null;
     }
+}
+
+/** Where the kernel listens; while it displays a panel for the first time it tells so a moment later. */
+async function reach(model) {
+    if (model.get('served')?.port === undefined) {
+        await new Promise((resolve) => {
+            const told = () => {
+                model.off('change:served', told);
+                resolve();
+            };
+            model.on('change:served', told);
+        });
+    }
+    const served = model.get('served');
+    const { addresses, named } = addressesOf(served, location, baseUrl());
+    return { addresses, token: served.token ?? '', origin: named ? location.origin : undefined };
 }
 
 /** Tell Python how many views of the panel this page has. */
@@ -39,15 +55,11 @@ export default {
             const found = model.get(name);
             return found ? asBytes(found) : new Uint8Array();
         };
-        const served = model.get('served') ?? {};
-        const routes = addresses(served, location, baseUrl());
         const alive = () => assets.comm_live !== false;
         let panel = null;
         const shut = Boolean(model.get('status')?.closed);
         const router = shut ? new Shut() : alive() ? new Router({
-            addresses: routes.addresses,
-            token: served.token ?? '',
-            origin: routes.named ? location.origin : undefined,
+            reach: reach(model),
             comm: (message) => model.send(message),
             onevent: (...event) => panel?.event(...event),
             onstate: (state) => {
