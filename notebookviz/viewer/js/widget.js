@@ -5,6 +5,7 @@ import { Panel } from './panel.js';
 import { openStatic } from './static.js';
 import { Router, Saved, Shut, addressesOf } from './transport.js';
 import { asBytes } from './bytes.js';
+import { showCells } from './cells_view.js';
 
 const views = new Map();
 
@@ -51,6 +52,10 @@ export default {
     },
 
     render({ model, el, link, assets, page, style }) {
+        const cells = model.get('cells');
+        if (cells?.length) {
+            return showCells(el, { cells, notes: model.get('notes') }, style);
+        }
         const bytes = (name) => {
             const found = model.get(name);
             return found ? asBytes(found) : new Uint8Array();
