@@ -1,5 +1,7 @@
 """Write the tutorials: notebooks/source/NN-name.py gives notebooks/NN-name.ipynb and, in Chinese, notebooks/zh/.
 
+Their titles give the table in notebooks/README.md.
+
 A source is in jupytext's percent format. Code cells start with ``# %%`` and stand once. Text cells stand twice, one
 after the other: ``# %% [markdown] lang="en"``, then ``# %% [markdown] lang="zh"``, a paragraph in one line. A magic is
 written as a comment (``# %netron``). A code cell with ``tags=["solution"]`` is folded away, in JupyterLab and in the
@@ -19,6 +21,19 @@ NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 SOURCES = NOTEBOOKS / "source"
 LANGUAGES = {"en": NOTEBOOKS, "zh": NOTEBOOKS / "zh"}
 OTHER = {"en": "[中文版](zh/{name}.ipynb)", "zh": "[English](../{name}.ipynb)"}
+README = """\
+# Tutorials
+
+`make lab` opens this folder in JupyterLab. Each tutorial runs from top to bottom without a network, checks its own
+results by `assert`, and ends with exercises whose solutions are folded away. What is often told wrongly is run, shown to
+go wrong, and mended.
+
+`make notebooks` writes them from `source/`, where each stands once for both languages; `make test` runs them.
+
+| English | 中文 |
+| --- | --- |
+{rows}
+"""
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -65,6 +80,16 @@ def build(source: Path) -> dict[Path, str]:
     return made
 
 
+def contents() -> str:
+    """The table of all tutorials."""
+    rows = []
+    for source in sorted(SOURCES.glob("*.py")):
+        first = blocks(source)[0]
+        english, chinese = (first[language].source.partition("\n")[0].removeprefix("# ") for language in LANGUAGES)
+        rows.append(f"| [{english}]({source.stem}.ipynb) | [{chinese}](zh/{source.stem}.ipynb) |")
+    return README.format(rows="\n".join(rows))
+
+
 def _cell(cell: NotebookNode, mark: str) -> NotebookNode:
     if cell.cell_type == "markdown":
         return v4.new_markdown_cell(cell.source, id=mark)
@@ -75,7 +100,8 @@ def _cell(cell: NotebookNode, mark: str) -> NotebookNode:
 
 
 def main() -> None:
-    """Write each notebook."""
+    """Write each notebook and the table of them."""
+    (NOTEBOOKS / "README.md").write_text(contents(), encoding="utf-8")
     for source in sorted(SOURCES.glob("*.py")):
         for path, text in build(source).items():
             path.parent.mkdir(exist_ok=True)

@@ -230,7 +230,7 @@ assert image.mean(dim=(0, 2, 3)).shape == (3,)
 # Where an axis has length 1 (or is missing in front), it is repeated to fit. Handy: `image - mean` for each colour. Dangerous: eight predictions in a column, eight targets in a row.
 
 # %% [markdown] lang="zh"
-# ### 广播，以及它如何坑人
+# ### 广播及其陷阱
 #
 # 如果某个轴长度为 1（或者前面缺了这个轴），它会自动重复到合适的长度。方便之处：给每个颜色通道减去均值。危险之处：八个预测值排成一列，八个目标值排成一行。
 

@@ -36,6 +36,11 @@ def test_notebooks_are_what_their_source_gives(source):
         assert path.read_text(encoding="utf-8") == text, f"{path.name} differs from its source; run make notebooks"
 
 
+def test_the_table_of_tutorials_is_up_to_date():
+    assert (notebooks.NOTEBOOKS / "README.md").read_text(encoding="utf-8") == notebooks.contents()
+    assert notebooks.contents().count("\n| [") == len(SOURCES)
+
+
 @EACH
 def test_no_outputs_are_committed(source):
     for path in notebooks.build(source):
