@@ -25,8 +25,8 @@ README = """\
 # Tutorials
 
 `make lab` opens this folder in JupyterLab. Each tutorial runs from top to bottom without a network, checks its own
-results by `assert`, and ends with exercises whose solutions are folded away. What is often told wrongly is run, shown to
-go wrong, and mended.
+results by `assert`, and ends with exercises whose solutions are folded away. What is often told wrongly is run, shown
+to go wrong, and mended.
 
 `make notebooks` writes them from `source/`, where each stands once for both languages; `make test` runs them.
 
