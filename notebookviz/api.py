@@ -6,7 +6,7 @@ import sys
 import webbrowser
 from typing import TYPE_CHECKING, Any, Literal
 
-from notebookviz import cells, collection
+from notebookviz import carrier, cells, collection
 from notebookviz.errors import InputError, NotebookvizError
 from notebookviz.graph.tree import opening
 from notebookviz.hold import Hold
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 LEAST_HEIGHT = 320
 EMBEDDED = 20 << 20
+KEPT = 2 << 20
 FALLBACK_ROWS = 200
 
 
@@ -203,8 +204,9 @@ def _show_file(
         return found
 
     file_name, size = file.name, len(file.data)
+    used: dict[str, bytes] = {}
     methods: dict[str, Method] = {
-        **_netron_methods(),
+        **{name: _remembering(method, used) for name, method in _netron_methods().items()},
         "file": lambda _: Answer({"name": file_name}, (held().data,)),
         "external": lambda params: Answer({}, (held().external(str(params.get("name", ""))),)),
     }
@@ -212,7 +214,9 @@ def _show_file(
         hold=hold if proto is None else Hold(proto),
         methods=methods,
         page=lambda panel, saved, _: _file_page(panel, held() if saved else None),
-        fallback=lambda _: ("", f"{file_name}, {size:,} bytes"),
+        fallback=lambda _: ("", f"{file_name}, {size:,} bytes{_left_out(size)}"),
+        script=lambda panel: _file_script(panel, hold.get(), used),
+        late=True,
         release=hold.release,
         serve=_server,
     )
@@ -232,11 +236,41 @@ def _netron_methods() -> dict[str, Method]:
     }
 
 
+def _remembering(method: Method, used: dict[str, bytes]) -> Method:
+    """A method whose answers are kept by name: what of Netron a file needs."""
+
+    def asked(params: Mapping[str, Any]) -> Answer:
+        answer = method(params)
+        used[str(params.get("name", "")).removesuffix(".js")] = bytes(answer.buffers[0])
+        return answer
+
+    return asked
+
+
+def _left_out(size: int) -> str:
+    """Why a notebook does not keep a file."""
+    return f". A notebook keeps files of up to {KEPT >> 20} MB; run the cell to open this one." if size > KEPT else ""
+
+
+def _file_script(panel: Panel, file: object, used: Mapping[str, bytes]) -> str:
+    """The script that opens a small file without its kernel, once what it needs of Netron is known."""
+    from notebookviz.viewer.output import output_script, waiting_script
+    from notebookviz.viewer.static import Contents
+
+    if not isinstance(file, ModelFile) or len(file.data) > KEPT:
+        return ""
+    if not used:
+        return waiting_script(panel.key)
+    contents = Contents(panel.subject, file.data, _state(panel), used)
+    return output_script(panel.key, contents, panel.height, whole=carrier.carries(panel))
+
+
 def _script(panel: Panel) -> str:
     from notebookviz.viewer.output import output_script
     from notebookviz.viewer.static import Contents
 
-    return output_script(panel.key, Contents(panel.subject, panel.graph, _state(panel)), panel.height)
+    contents = Contents(panel.subject, panel.graph, _state(panel))
+    return output_script(panel.key, contents, panel.height, whole=carrier.carries(panel))
 
 
 def _state(panel: Panel) -> dict[str, Any]:

@@ -23,13 +23,23 @@ class Outputs:
         name: What is shown.
         fallback: The table as HTML and as text.
         script: The script that opens the panel without the widget; ``""`` for none.
+        late: Whether the script is whole only once the page has drawn.
     """
 
-    def __init__(self, key: str, name: str, fallback: Callable[[], tuple[str, str]], script: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        key: str,
+        name: str,
+        fallback: Callable[[], tuple[str, str]],
+        script: Callable[[], str],
+        *,
+        late: bool = False,
+    ) -> None:
         self._key = key
         self._name = name
         self._fallback = fallback
         self._script = script
+        self._late = late
         self._picture = b""
         self._shown = False
 
@@ -44,9 +54,9 @@ class Outputs:
         """Put what stands when the widget is gone into the cell that runs now."""
         from IPython.display import publish_display_data
 
-        publish_display_data(self._standing(), transient=self._transient)  # type: ignore[no-untyped-call]
+        publish_display_data(self._standing(), transient=self._named(""))  # type: ignore[no-untyped-call]
         if script := self._script():
-            publish_display_data({SCRIPT: script})  # type: ignore[no-untyped-call]
+            publish_display_data({SCRIPT: script}, transient=self._named("-script"))  # type: ignore[no-untyped-call]
         self._shown = True
 
     def update(self, picture: bytes) -> None:
@@ -56,11 +66,14 @@ class Outputs:
         if self._shown and picture != self._picture:
             self._picture = picture
             with suppress(RuntimeError, OSError):  # the kernel is about to end
-                publish_display_data(self._standing(), transient=self._transient, update=True)  # type: ignore[no-untyped-call]
+                publish_display_data(self._standing(), transient=self._named(""), update=True)  # type: ignore[no-untyped-call]
+                script = self._script() if self._late else ""
+                if script:
+                    publish_display_data({SCRIPT: script}, transient=self._named("-script"), update=True)  # type: ignore[no-untyped-call]
+                self._late = False
 
-    @property
-    def _transient(self) -> dict[str, Any]:
-        return {"display_id": f"notebookviz-{self._key}"}
+    def _named(self, part: str) -> dict[str, Any]:
+        return {"display_id": f"notebookviz-{self._key}{part}"}
 
     def _standing(self) -> dict[str, str]:
         table, text = self._fallback()

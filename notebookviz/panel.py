@@ -114,7 +114,8 @@ class Panel(Saving, anywidget.AnyWidget):
         }
         if parts.training is not None:
             parts.training.attach(self._event, self.refresh)
-        self._outputs = Outputs(self.key, self.title, lambda: parts.fallback(self), lambda: parts.script(self))
+        fallback, script = (lambda: parts.fallback(self)), (lambda: parts.script(self))
+        self._outputs = Outputs(self.key, self.title, fallback, script, late=parts.late)
         with self.hold_sync():
             self.graph = parts.view.graph if parts.view else b""
             self.state = {"opened": parts.opened, "selected": None}

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import html
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
+from notebookviz.viewer import netron
 from notebookviz.viewer.bundle import bundle
 from notebookviz.viewer.packer import own_text
 from notebookviz.viewer.static import LICENCE, script_json
@@ -51,20 +53,39 @@ def picture_html(key: str, name: str, table: str, picture: bytes = b"") -> str:
     return _PICTURE.format(key=key, name=html.escape(name), data=data, table=table)
 
 
-def output_script(key: str, contents: Contents, height: int) -> str:
+def waiting_script(key: str) -> str:
+    """What stands in an output until the script can be written.
+
+    Args:
+        key: The panel's.
+
+    Example:
+        >>> waiting_script("7")
+        'element.dataset.notebookvizPage = "7";'
+    """
+    return f'element.dataset.notebookvizPage = "{key}";'
+
+
+def output_script(key: str, contents: Contents, height: int, *, whole: bool = True) -> str:
     """The script: what ``output.js`` does, with all that it needs.
 
     Args:
         key: The panel's.
         contents: What the panel holds.
         height: In pixels.
+        whole: With what all panels share, 300 kB; else another output of the notebook has to hold that.
 
     Example:
         >>> from notebookviz.viewer.static import Contents
         >>> "</" in output_script("7", Contents({"kind": "structure", "name": "</script>"}), 600)
         False
     """
-    given = {"id": key, "facts": contents.facts(height=height), "packed": base64.b64encode(bundle()).decode()}
+    given = {
+        "id": key,
+        "facts": contents.facts(height=height),
+        "version": f"{version('notebookviz')}, netron {netron.version()}",
+        "packed": base64.b64encode(bundle()).decode() if whole else "",
+    }
     code = own_text("output").partition("*/")[2].strip()
     notice = f"Made with notebookviz (Apache-2.0). Drawn by Netron, copyright (c) Lutz Roeder, MIT licence:\n{LICENCE}"
     return f"/* {notice} */\n({code})(element, {script_json(given)});"

@@ -10,6 +10,7 @@ import pytest
 from cells import SHOW_SMALL
 from driver import wait_until
 from panel_view import PanelView
+from test_stock import tiny_onnx
 
 pytestmark = [pytest.mark.browser, pytest.mark.jupyter, pytest.mark.slow]
 
@@ -121,3 +122,35 @@ def test_exported_by_nbconvert(lab, open_notebook, browser, tmp_path):
                 assert notebook.page.get_by_role("cell", name="blocks", exact=True).is_visible()
         finally:
             context.close()
+
+
+def test_a_file_and_a_second_panel_open_without_their_kernel_and_what_they_share_is_kept_once(lab, open_notebook):
+    (lab.work / "tiny.onnx").write_bytes(tiny_onnx())
+    notebook = open_notebook(lab, [SHOW_SMALL, "panel = show(model)", "%load_ext notebookviz\n%netron tiny.onnx"])
+    for cell in range(3):
+        notebook.run(cell)
+        seen(notebook, cell)
+    wait_until(lambda: any(len(script) > 5000 for script in scripts(notebook, 2)), "the file stands in the output")
+    shared, *lean = [len(script) for cell in range(3) for script in scripts(notebook, cell)]
+    assert shared > 250_000
+    assert len(lean) == 2
+    assert lean[0] < 40_000
+    notebook.command("docmanager:save")
+    notebook.server.end_kernels()
+    notebook.load()
+    for cell in (2, 1, 0):
+        seen(notebook, cell)
+    box = PanelView(notebook, cell=2).inner
+    assert box.locator("svg g.node", has_text="Relu").count() > 0
+
+
+def seen(notebook, cell):
+    """Scroll to the panel of a cell, and wait until it is drawn."""
+    notebook.page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-OutputArea").scroll_into_view_if_needed()
+    PanelView(notebook, cell=cell).inner.locator("svg g.node").first.wait_for()
+
+
+def scripts(notebook, cell):
+    """The scripts that a cell's outputs hold."""
+    found = (output.get("data", {}).get("application/javascript") for output in notebook.outputs(cell))
+    return ["".join(script) for script in found if script]

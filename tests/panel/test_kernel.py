@@ -252,3 +252,20 @@ def test_an_interrupted_cell_leaves_the_panel_alive(kernel):
     kernel.manager.interrupt_kernel()
     assert kernel.ask(data[WIDGET]["model_id"], "tensor", name="fc.bias")[0]["error"] is None
     assert "200" in kernel.run("import urllib.request as u; print(u.urlopen(panel.url).status)", cell="url")[1]
+
+
+def test_a_file_too_large_for_a_notebook_is_said_to_be(kernel, tmp_path):
+    (tmp_path / "large.npy").write_bytes(bytes(3 << 20))
+    code = f"from notebookviz.api import open_file\nopen_file({str(tmp_path / 'large.npy')!r});"
+    displays, text = kernel.run(code, cell="large")
+    assert "keeps files of up to 2 MB; run the cell to open this one." in displays[1]["text/html"], text
+    assert not any("application/javascript" in data for data in displays)
+
+
+def test_what_all_panels_share_is_written_again_once_the_first_is_gone(kernel):
+    def written(cell):
+        displays, _ = kernel.run("show(Net());", cell=cell)
+        return max(len(data.get("application/javascript", "")) for data in displays) > 200_000
+
+    kernel.run("from notebookviz.panel import open_panels\nfor each in open_panels():\n    each.close()", cell="none")
+    assert [written("one"), written("two"), written("one"), written("two")] == [True, False, True, False]

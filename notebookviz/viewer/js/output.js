@@ -2,7 +2,7 @@
  * What a notebook's output runs: where the widget is not alive (no kernel, or an exported notebook) it opens the panel
  * without one, in place of its picture.  Python writes this text into each output, so it imports nothing.
  */
-async (element, { id, facts, packed }) => {
+async (element, { id, facts, version, packed }) => {
     const PATIENCE = 8000; // a widget that is still looked for then has no kernel
     const alive = () => document.querySelector(`[data-notebookviz-live="${id}"]`) !== null;
     const area = () => element.closest('.jp-OutputArea');
@@ -10,12 +10,17 @@ async (element, { id, facts, packed }) => {
     const widget = () => [...(area()?.querySelectorAll('.jp-OutputArea-child') ?? [])].find((output) => (
         !output.querySelector('[data-notebookviz-picture]') && /^(Loading widget|Error displaying widget)/.test(output.textContent.trim())
     ));
+    /** What all panels share, by its version: one output of a notebook holds it, and it may be shown after others. */
+    const bundles = globalThis[Symbol.for('notebookviz.bundles')] ??= new Map();
     const unpack = async () => {
-        const bytes = Uint8Array.from(atob(packed), (each) => each.charCodeAt(0));
+        const bytes = Uint8Array.from(atob(bundles.get(version)), (each) => each.charCodeAt(0));
         return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'))).json();
     };
 
     element.dataset.notebookvizPage = id;
+    if (packed) {
+        bundles.set(version, packed);
+    }
     for (let waited = 0; waited < PATIENCE && (!element.isConnected || waited < 300 || /^Loading/.test(widget()?.textContent.trim())); waited += 100) {
         await new Promise((resolve) => setTimeout(resolve, 100));
         if (alive()) {
@@ -30,6 +35,9 @@ async (element, { id, facts, packed }) => {
             }
         }).observe(area() ?? element);
     });
+    while (!alive() && !bundles.has(version)) {
+        await new Promise((resolve) => setTimeout(resolve, 300));
+    }
     if (alive()) {
         return;
     }

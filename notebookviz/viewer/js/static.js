@@ -39,6 +39,10 @@ function held({ subject, modules, tensors }, data) {
             const packed = modules[String(name).replace(/\.js$/, '')];
             return packed ? { result: {}, buffers: [new TextEncoder().encode(await gunzip(fromBase64(packed)))] } : null;
         },
+        metadata: async ({ name }) => {
+            const packed = modules[name];
+            return packed ? { result: {}, buffers: [new TextEncoder().encode(await gunzip(fromBase64(packed)))] } : null;
+        },
         tensor: async ({ name }) => {
             const found = Object.hasOwn(tensors, name) ? tensors[name] : null;
             return found && { result: found.facts, buffers: [fromBase64(found.data)] };
