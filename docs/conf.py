@@ -39,8 +39,8 @@ myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
 # A notebook runs again when its code or the package has changed. Its translation has the same code, so it does not run.
-_SOURCES = sorted((ROOT / "notebookviz").rglob("*.[pjc][ys]*"))
-_STATE = hashlib.sha256(b"".join(path.read_bytes() for path in _SOURCES if path.is_file())).hexdigest()[:12]
+_SOURCES = [path for path in sorted((ROOT / "notebookviz").rglob("*")) if path.suffix in {".py", ".js", ".css"}]
+_STATE = hashlib.sha256(b"".join(path.read_bytes() for path in _SOURCES)).hexdigest()[:12]
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(ROOT / "artifacts" / "executed" / _STATE)
 nb_execution_in_temp = True
