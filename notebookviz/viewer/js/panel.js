@@ -217,7 +217,7 @@ export class Panel {
         if (!file) {
             middle.append(this._table.node, widthSplitter(this.root, this._table.node, this._state, () => this._keep()));
         }
-        middle.append(this._stage.node, ...(this._tuning ? [this._tuning.node] : []));
+        middle.append(element('div', { class: 'right' }, this._stage.node, this._tuning?.node ?? null));
         parts.push(middle, this._status.node);
         if (this._source.height) {
             parts.push(heightSplitter(this._host, this._state, this._source.height, () => this._keep()));
