@@ -366,6 +366,21 @@ def test_below_720_the_table_is_a_tab_and_below_480_labels_go(served):
     assert label.evaluate("label => label.getBoundingClientRect().width") <= 1
 
 
+@pytest.mark.parametrize("width", [340, 460])
+def test_the_input_can_be_edited_in_a_narrow_panel(served, panel, width):
+    served.set_viewport_size({"width": width, "height": 600})
+    served.get_by_role("button", name="edit input").click()
+    form = served.get_by_role("dialog", name="Input size")
+    box = form.bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    field = form.get_by_role("textbox")
+    field.fill("5x6")
+    field.press("Enter")
+    expect(form).to_have_count(0)
+    assert panel.recording.input_text.startswith("5×6")
+
+
 def test_the_theme_follows_jupyterlab_while_it_stands(tab, panel, mount):
     mount(tab, panel)
     root = tab.locator(".root")

@@ -60,14 +60,16 @@ export class Header {
     _input(data, tensors) {
         const text = tensors === 'none' && !data.input ? 'input unknown' : `in ${data.input}`;
         const node = element('span', { class: 'fact input', title: data.input });
-        node.append(element('span', { text }));
+        const wide = (part) => element('span', { class: 'wide', text: part });
+        node.append(element('span', { class: 'size', text }));
         if (this._live && data.input !== undefined) {
             const word = data.inferred ? 'inferred, edit' : 'edit';
-            const open = element('button', { type: 'button', class: 'link', text: word, 'aria-haspopup': 'dialog', title: 'Look with another input' });
+            const open = element('button', { type: 'button', class: 'link', 'aria-haspopup': 'dialog', title: `Look with another input than ${data.input}` },
+                wide(word), element('span', { class: 'narrow', text: 'edit input' }));
             open.addEventListener('click', () => this._edit(open, data.input));
-            node.append(' (', open, ')');
+            node.append(wide(' ('), open, wide(')'));
         } else if (data.inferred) {
-            node.append(' (inferred)');
+            node.append(wide(' (inferred)'));
         }
         return node;
     }

@@ -1,6 +1,7 @@
 /**
  * The page in the iframe: gives the panel a port, starts Netron, and does what the panel says.
  */
+import { nameControls } from './access.js';
 import { createDrawing } from './drawing.js';
 import { Host } from './host.js';
 import { operatorNames } from './operators.js';
@@ -40,6 +41,7 @@ class Page {
         this._host = new Host(this._window, this._port, this._modules, this._notice, version);
         const post = (message) => this._port.post(message);
         this._drawing = createDrawing(netron.view, netron.grapher, this._host, post);
+        nameControls(this._document);
         shareInput(this._window, post, () => this._drawing);
         await this._drawing.start();
         this._watchView();
