@@ -358,6 +358,7 @@ export class Panel {
         this._toolbar.tab = tab;
         if (this._tuning) {
             this._tuning.shown = tab === 'tune';
+            this._stage.node.inert = tab === 'tune'; // it is drawn behind the tab
         }
         this._keep();
     }
