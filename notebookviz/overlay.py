@@ -44,7 +44,8 @@ def given(  # noqa: PLR0913 - each is documented
         recording: What is drawn.
         path_of: Gives the path of a module of the model, None for any other.
         name: What the values are.
-        values: Numbers or words by module, by path of a module, or by name of a parameter; None is left out.
+        values: Numbers or words by module, by path of a module, by name of a parameter, or by one call of a module:
+            ``"relu@2"`` or ``(model.relu, 2)``, the second; None is left out.
         unit: Unit of the numbers.
         combine: How a closed module's number is made of those inside.
 
@@ -124,11 +125,39 @@ def _paths(recording: Recording, path_of: Callable[[Any], str | None], keys: lis
         while path:
             path = path.rpartition(".")[0]  # noqa: PLW2901
             known.setdefault(path, path)
-    found = [known.get(key.replace(_COMPILED, "")) if isinstance(key, str) else path_of(key) for key in keys]
+
+    def find(key: Any) -> str | None:  # noqa: ANN401 - whatever a user gives
+        if isinstance(key, tuple):
+            place, call = key if len(key) == 2 else (None, 0)  # noqa: PLR2004
+            path = find(place)
+            return None if path is None else _call(recording, path, call)
+        if not isinstance(key, str):
+            return path_of(key)
+        plain = key.replace(_COMPILED, "")
+        path, at, call = plain.rpartition("@")
+        if at and plain not in known and path in known and call.isdecimal():
+            return _call(recording, path, int(call))
+        return known.get(plain)
+
+    found = [find(key) for key in keys]
     missing = [key for key, path in zip(keys, found, strict=True) if path is None]
     if missing:
         raise _unknown(recording, missing, [path for path in known if path])
     return [path for path in found if path is not None]
+
+
+def _call(recording: Recording, path: str, call: Any) -> str:  # noqa: ANN401 - whatever a user gives
+    """The key of one call of a module, as the graph numbers them: from 1."""
+    calls = [node.call + 1 for node in recording.nodes if node.kind == "module" and node.path == path]
+    if call not in calls or isinstance(call, bool):
+        times = (
+            "is not called" if not calls else "is called once" if len(calls) == 1 else f"is called {len(calls)} times"
+        )
+        raise InputError(
+            f"overlay() got call {call!r} of {path!r}, which {times} in this pass.",
+            hint=f"The first call is {path + '@1'!r}; {path!r} stands for all of them.",
+        )
+    return f"{path}@{call}"
 
 
 def _unknown(recording: Recording, missing: list[Any], known: list[str]) -> InputError:

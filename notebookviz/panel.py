@@ -214,7 +214,8 @@ class Panel(Saving, anywidget.AnyWidget):
         Args:
             name: What the values are; alone, the name of an overlay that is there: ``"parameters"``, ``"MACs"``,
                 ``"output memory"``, ``"dtype"``, ``"device"``, ``"trainable"``, or one given before.  None: no colours.
-            values: Numbers or words by module, by path of a module, or by name of a parameter; None takes it away.
+            values: Numbers or words by module, by path of a module, by name of a parameter, or by one call of a module
+                (``"relu@2"``); None takes it away.
             unit: Unit of the numbers.
             combine: How a closed module that was given no number is made of those inside: ``"max"``, ``"min"``,
                 ``"sum"`` or ``"mean"``.  Different words inside are ``mixed``.

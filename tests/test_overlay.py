@@ -130,3 +130,32 @@ def test_the_page_has_the_same_overlays_as_python():
     text = own_text("overlay")
     found = dict(re.findall(r"^    (\w+): \{ name: '([^']+)'", text, re.MULTILINE))
     assert {name: key for key, name in found.items()} == BUILT_IN
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.act, self.once = nn.ReLU(), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.act(self.once(self.act(x)))
+
+
+def test_a_key_is_one_call_of_a_module():
+    model = Twice()
+    found = show(model, input_size=(1, 4), browser=False)
+    found.overlay("time", {"act@1": 1, ("act", 2): 2, (model.once, 1): 3})
+    assert values(found) == {"act@1": 1, "act@2": 2, "once@1": 3}
+    for key, text in [
+        (
+            "act@3",
+            "overlay() got call 3 of 'act', which is called 2 times in this pass. The first call is 'act@1'; 'act'",
+        ),
+        ("once@2", "overlay() got call 2 of 'once', which is called once in this pass."),
+        (("act", 0), "overlay() got call 0 of 'act', which is called 2 times"),
+        (("act", "2"), "overlay() got call '2' of 'act'"),
+        ("act@x", "overlay() got 'act@x', which is no module or parameter"),
+    ]:
+        with pytest.raises(InputError, match=re.escape(text)):
+            found.overlay("time", {key: 1})
+    found.close()

@@ -117,3 +117,49 @@ def test_the_code_of_a_node_is_copied_by_the_panel(harness: Harness) -> None:
     assert harness.do("copy", section.locator(".nbv-copy").click)["text"] == "net.stem"
     harness.send({"type": "copied"})
     section.locator(".nbv-copy", has_text="Copied").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("legend", "words"),
+    [
+        ({"title": "norm, log scale", "stops": ["#fff", "#000"], "low": "0.1", "high": "9", "odd": 2}, ["0.1", "9"]),
+        ({"title": "owner", "entries": [{"word": "ann", "fill": "#56b4e9"}], "others": 3, "odd": 0}, ["ann"]),
+    ],
+)
+def test_a_picture_says_what_its_colours_mean(harness: Harness, legend: dict[str, Any], words: list[str]) -> None:
+    harness.show(samples.residual(), opened=[0])
+    message = overlay({1: ("#0072b2", "#ffffff", "0.31")})
+    message["overlay"]["legend"] = legend
+    harness.send(message)
+    found = {}
+    for kind in ("svg", "png"):
+        ask = {"type": "picture", "id": 1, "kind": kind}
+        harness.do("picture", lambda ask=ask: harness.send(ask))
+        found[kind] = harness.page.evaluate("Array.from(harness.last('picture').bytes)")
+    text = bytes(found["svg"]).decode()
+    key = text[text.index('class="nbv-legend"') :]
+    others = ["NaN or infinite: 2"] if legend["odd"] else ["3 other words"]
+    assert all(f">{each}</text>" in key for each in [legend["title"], *words, *others])
+    assert harness.page.evaluate(INSIDE, text) == []
+    harness.send({"type": "overlay", "overlay": None})
+    harness.do("picture", lambda: harness.send({"type": "picture", "id": 2, "kind": "png"}))
+    plain = harness.page.evaluate("Array.from(harness.last('picture').bytes)")
+    assert height(bytes(found["png"])) > height(bytes(plain)) + 60
+
+
+def height(png: bytes) -> int:
+    return int.from_bytes(png[20:24], "big")
+
+
+INSIDE = """async (text) => {
+    const holder = document.createElement('div');
+    holder.innerHTML = text;
+    document.body.append(holder);
+    const outer = holder.querySelector('svg').getBoundingClientRect();
+    const out = [...holder.querySelectorAll('.nbv-legend :is(text, rect)')].filter((each) => {
+        const box = each.getBoundingClientRect();
+        return box.width === 0 || box.left < outer.left || box.right > outer.right || box.bottom > outer.bottom;
+    });
+    holder.remove();
+    return out.map((each) => each.outerHTML);
+}"""

@@ -77,7 +77,7 @@ export class Colouring {
         const marks = found ? found.values.map((_, id) => [id, found.mark(id)]).filter(([, mark]) => mark) : [];
         this._parts.post({
             type: 'overlay',
-            overlay: found && { name: found.name, marks: marks.map(([id, { fill, ink, text, full, odd }]) => [id, fill, ink, text, full, odd]) }
+            overlay: found && { name: found.name, legend: { title: titled(found), odd: found.odd, ...found.legend }, marks: marks.map(([id, { fill, ink, text, full, odd }]) => [id, fill, ink, text, full, odd]) }
         });
     }
 
@@ -108,13 +108,15 @@ export class Colouring {
         }
         const { legend } = found;
         this.legend.replaceChildren(
-            element('b', { text: found.log ? `${line(found.name, 60)}, log scale` : line(found.name, 60) }),
+            element('b', { text: titled(found) }),
             ...(legend.stops ? ramp(legend, found.odd) : words(legend)),
             element('p', { class: 'note', text: found.note, title: found.note }),
             button({ icon: 'close', label: 'No colours', class: 'tool', press: () => this.choose('') })
         );
     }
 }
+
+const titled = (found) => `${line(found.name, 60)}${found.log ? ', log scale' : ''}`;
 
 function ramp({ stops, low, high, same }, odd) {
     const bar = element('span', { class: 'ramp', 'aria-hidden': 'true' });

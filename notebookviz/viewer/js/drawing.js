@@ -482,7 +482,7 @@ export function createDrawing(netron, grapher, host, post) {
             if (!this.target) {
                 throw new Error('Nothing is drawn yet.');
             }
-            return picture(host.document, this.target, kind);
+            return picture(host.document, this.target, kind, this.structure && this._paint.legend);
         }
     }
 

@@ -32,7 +32,10 @@ export class PageLink {
         document.body.append(this.frame);
     }
 
-    /** Put the page into its place; one that runs already goes on running where the browser can move it so. @param {HTMLElement} holder */
+    /**
+     * Put the page into its place; one that runs already goes on running where the browser can move it so, any other starts when it is seen.
+     * @param {HTMLElement} holder
+     */
     place(holder) {
         if (this.frame.isConnected && !holder.isConnected) {
             new ResizeObserver((_, observer) => {
@@ -43,7 +46,17 @@ export class PageLink {
             }).observe(holder);
             return;
         }
-        if (this.frame.isConnected && holder.moveBefore) {
+        if (!this.frame.isConnected) {
+            this._seen = new IntersectionObserver((entries) => {
+                if (entries.some(({ isIntersecting }) => isIntersecting)) {
+                    this._seen.disconnect();
+                    holder.append(this.frame);
+                }
+            });
+            this._seen.observe(holder);
+            return;
+        }
+        if (holder.moveBefore) {
             holder.moveBefore(this.frame, null);
         } else {
             holder.append(this.frame);
@@ -63,6 +76,7 @@ export class PageLink {
 
     close() {
         window.removeEventListener('message', this._hello);
+        this._seen?.disconnect();
         this._port?.close();
         this.frame.remove();
     }

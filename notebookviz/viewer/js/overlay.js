@@ -14,7 +14,7 @@ const WHOLE = new Intl.NumberFormat('en'); // toLocaleString takes ten times as 
  * @property {'numbers'|'words'} kind
  * @property {string} unit
  * @property {'max'|'min'|'sum'|'mean'} combine How a closed module's number is made of those inside.
- * @property {Record<string, number|string>} values By the path of a module or of a parameter.
+ * @property {Record<string, number|string>} values By the path of a module or of a parameter, or by one call of a module: `relu@2`.
  */
 
 /**
@@ -124,10 +124,12 @@ class Gathered {
         this._recording = recording;
         this._given = new Map(Object.entries(given.values).map(([path, value]) => [path, given.kind === 'numbers' ? Number(value) : value]));
         this._below = new Map();
+        this._within = new Map();
         const aliases = new Map(recording.initializers.map((tensor) => [tensor.name, tensor.aliases]));
         for (const [path] of this._given) {
             [path, ...aliases.get(path) ?? []].forEach((name) => this._add(path, name));
         }
+        recording.nodes.filter((node) => this._given.has(called(node))).forEach((node) => this._addCall(node));
         const joined = given.kind === 'words' ? (words) => [...new Set(words)].sort() : COMBINE[given.combine];
         this.values = recording.nodes.map((node) => {
             const values = [...this._paths(node)].map((path) => this._given.get(path));
@@ -137,7 +139,7 @@ class Gathered {
 
     /** A value counts for all that encloses it, up to what has a value itself. */
     _add(path, name) {
-        for (const around of enclosing(name)) {
+        for (const around of /@\d+$/.test(name) ? [] : enclosing(name)) {
             this._below.set(around, (this._below.get(around) ?? new Set()).add(path));
             if (this._given.has(around)) {
                 return;
@@ -145,15 +147,36 @@ class Gathered {
         }
     }
 
+    /** So does the value of one call, for the calls that enclose it. */
+    _addCall(node) {
+        for (const around of this._recording.ancestors(node.index).map((index) => this._recording.nodes[index])) {
+            this._within.set(around.index, (this._within.get(around.index) ?? new Set()).add(called(node)));
+            if (this._own(around).length) {
+                return;
+            }
+        }
+    }
+
+    /** What was given for a module call itself, or for all calls of its module. */
+    _own(node) {
+        return node.kind === 'module' ? [called(node), node.path].filter((key) => this._given.has(key)).slice(0, 1) : [];
+    }
+
     /** The given paths that a node's value is made of. */
     _paths(node) {
         switch (node.kind) {
-            case 'module': return this._given.has(node.path) ? [node.path] : this._below.get(node.path) ?? [];
+            case 'module': {
+                const own = this._own(node);
+                return own.length ? own : new Set([...this._below.get(node.path) ?? [], ...this._within.get(node.index) ?? []]);
+            }
             case 'operator': return node.inputs.flatMap(([, , stored]) => stored.map((index) => this._recording.initializers[index].name)).filter((name) => this._given.has(name));
             default: return new Set(this._recording.children(node.index).flatMap((child) => [...this._paths(this._recording.nodes[child])]));
         }
     }
 }
+
+/** The key of one call of a module. */
+const called = ({ kind, path, call }) => (kind === 'module' ? `${path}@${call + 1}` : '');
 
 const COMBINE = {
     max: (numbers) => numbers.reduce((best, each) => Math.max(best, each)),

@@ -12,8 +12,9 @@ export class Paint {
         this._on = false;
     }
 
-    /** @param {{name: string, marks: [number, string, string, string, string, boolean][]}|null} overlay */
+    /** @param {{name: string, legend?: object, marks: [number, string, string, string, string, boolean][]}|null} overlay */
     set overlay(overlay) {
+        this.legend = overlay?.legend ?? null;
         this._name = overlay ? overlay.name : '';
         this._marks = new Map(overlay ? overlay.marks.map(([id, ...mark]) => [id, mark]) : []);
         this._on = overlay !== null;

@@ -2,6 +2,8 @@
  * The drawing as a picture file, in the colours of the page.
  */
 
+import { drawLegend } from './legend.js';
+
 const MARGIN = 24;
 const LARGEST = 16000;
 const DROPPED = '#edge-paths-hit-test, .nbv-room, #background';
@@ -10,11 +12,13 @@ const DROPPED = '#edge-paths-hit-test, .nbv-room, #background';
  * @param {Document} document
  * @param {{originX: number, originY: number, width: number, height: number}} target Netron's drawn graph.
  * @param {'svg'|'png'} kind
+ * @param {import('./legend.js').Legend|null} [legend] What the colours mean.
  * @returns {Promise<Blob>}
  */
-export async function picture(document, target, kind) {
-    const width = Math.ceil(target.width + 2 * MARGIN);
-    const height = Math.ceil(target.height + 2 * MARGIN);
+export async function picture(document, target, kind, legend = null) {
+    const key = legend && drawLegend(document, legend);
+    const width = Math.ceil(Math.max(target.width, key?.width ?? 0) + 2 * MARGIN);
+    const height = Math.ceil(target.height + (key ? key.height + MARGIN : 0) + 2 * MARGIN);
     const [x, y] = [target.originX - MARGIN, target.originY - MARGIN];
     const clone = document.getElementById('canvas').cloneNode(true);
     clone.querySelectorAll(DROPPED).forEach((element) => element.remove());
@@ -33,6 +37,10 @@ export async function picture(document, target, kind) {
         back.setAttribute(name, value);
     }
     clone.prepend(style, back);
+    if (key) {
+        key.element.setAttribute('transform', `translate(${x + MARGIN},${y + 2 * MARGIN + target.height})`);
+        clone.append(key.element);
+    }
     const svg = new Blob([new XMLSerializer().serializeToString(clone)], { type: 'image/svg+xml' });
     return kind === 'svg' ? svg : paint(document, svg, width, height);
 }
