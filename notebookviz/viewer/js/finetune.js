@@ -171,7 +171,6 @@ export class FineTune {
         if (now !== before) {
             this._tick();
             if (before) {
-                this._steps.settings.folder = '';
                 this._look();
             }
         }

@@ -5,7 +5,7 @@ import { line } from './text.js';
 
 const DEFAULTS = {
     head: 'fit', classes: 10, path: '', learn: 'head', blocks: 1, rank: 8, names: [], source: '', validation: 'split', share: 0.2, batch: 32,
-    optimizer: 'AdamW', lr: 0.001, schedule: 'cosine', epochs: 3, patience: 0, seed: 0, folder: ''
+    optimizer: 'AdamW', lr: 0.001, schedule: 'cosine', epochs: 3, patience: 0, seed: 0, folder: null
 };
 const HEADS = [['fit', 'as many classes as the data'], ['count', 'this many classes'], ['keep', 'the head as it is']];
 const LEARNS = [['head', 'the head only'], ['last', 'the last blocks'], ['all', 'all of it'], ['lora', 'LoRA beside linear layers'], ['ticks', 'what is ticked in the table'], ['as is', 'as it is now']];
@@ -49,8 +49,8 @@ export class Steps {
 
     /** What Python is asked with. */
     get asked() {
-        const { head, classes, ...rest } = this.settings;
-        return { ...rest, head: head === 'keep' ? 'keep' : 'fit', classes: head === 'count' ? classes : 0 };
+        const { head, classes, folder, ...rest } = this.settings;
+        return { ...rest, folder: folder ?? this._fields.folder.value, head: head === 'keep' ? 'keep' : 'fit', classes: head === 'count' ? classes : 0 };
     }
 
     /** @param {{key: string, kind: string, text: string}[]} sources */
@@ -65,8 +65,8 @@ export class Steps {
 
     /** Where checkpoints would go. @param {string} folder */
     set folder(folder) {
-        if (!this.settings.folder) {
-            this.settings.folder = this._fields.folder.value = folder;
+        if (this.settings.folder === null) {
+            this._fields.folder.value = folder;
         }
     }
 
@@ -141,7 +141,7 @@ export class Steps {
     }
 
     _text(name, label, placeholder) {
-        return this._field(name, label, element('input', { type: 'text', value: this.settings[name], placeholder, spellcheck: 'false' }));
+        return this._field(name, label, element('input', { type: 'text', value: this.settings[name] ?? '', placeholder, spellcheck: 'false' }));
     }
 
     _changed(name, input) {
