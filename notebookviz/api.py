@@ -115,6 +115,7 @@ def _parts_of(
         hold=looking.hold,
         methods={
             "tensor": looking.tensor,
+            "parameters": looking.parameters,
             "file": looking.file,
             "external": looking.external,
             **training.methods,

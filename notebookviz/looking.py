@@ -18,6 +18,7 @@ from notebookviz.graph.encode import pack
 from notebookviz.graph.fold import fold
 from notebookviz.hold import Hold
 from notebookviz.jobs import Job, Task
+from notebookviz.module_values import module_values
 from notebookviz.modules import Modules
 from notebookviz.parts import View
 from notebookviz.serving.protocol import Answer
@@ -123,6 +124,16 @@ class Looking:
         }
         return Answer(facts, (found.data,))
 
+    def parameters(self, params: Mapping[str, Any]) -> Answer:
+        """The present values of what one module itself holds: numbers, histograms, and filters as pixels."""
+        model, path = self.model(), str(params.get("path", ""))
+        module = Modules(model).at(path)
+        if module is None:
+            raise InputError(f"The model holds no module {path[:200]!r} any more.", hint="Refresh the view.")
+        with lock_of(model):  # between two steps of its training
+            facts, pixels = module_values(module)
+        return Answer(facts, (pixels,))
+
     def smallest(self, limit: int) -> dict[str, tuple[Mapping[str, Any], bytes]]:
         """The present values of the smallest tensors, as many as fit into so many bytes: facts and bytes by name."""
         found: dict[str, tuple[Mapping[str, Any], bytes]] = {}
@@ -136,10 +147,16 @@ class Looking:
                 found[tensor.name] = (answer.result, bytes(answer.buffers[0]))
         return found
 
-    def file(self, _: Mapping[str, Any]) -> Answer:
-        """The exported graph, without weights."""
+    def file(self, params: Mapping[str, Any]) -> Answer:
+        """The exported graph, without weights; with ``functions`` each module is a function of it."""
         exported = self._export()
-        return Answer({"name": f"{type(self.model()).__name__}.onnx"}, (exported.graph_bytes,))
+        facts: dict[str, Any] = {"name": f"{type(self.model()).__name__}.onnx"}
+        if not params.get("functions"):
+            return Answer(facts, (exported.graph_bytes,))
+        from notebookviz.onnx_export import regrouped
+
+        found = regrouped(exported)
+        return Answer({**facts, "notes": list(found.notes[len(exported.notes) :])}, (found.graph_bytes,))
 
     def external(self, params: Mapping[str, Any]) -> Answer:
         """The present values of one weight of the exported graph."""

@@ -72,7 +72,7 @@ def tensor_bytes(tensor: torch.Tensor, *, name: str = "", limit: int = LIMIT) ->
         '003c0040'
     """
     label = f"{name!r}" if name else "This tensor"
-    reason = _why_not(tensor)
+    reason = why_not(tensor)
     if reason is not None:
         raise InputError(f"{label} {reason[0]}", where=name, hint=reason[1])
     size = tensor.numel() * tensor.element_size()
@@ -143,7 +143,7 @@ def figures(tensor: torch.Tensor) -> tuple[tuple[str, str | float], ...]:
     return tuple(found)
 
 
-def _why_not(tensor: torch.Tensor) -> tuple[str, str] | None:
+def why_not(tensor: torch.Tensor) -> tuple[str, str] | None:
     """Why a tensor has no values that can be shown, and what to do about it; None when it has."""
     checks: list[tuple[Callable[[], Any], str, str]] = [
         (

@@ -27,7 +27,7 @@ INK: Final = "#1c1e21"
 BLUE, ORANGE, GREEN, PINK = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
 _HEAD: Final = re.compile(r"\A.*?(?=<svg)", re.DOTALL)
 _SIZE: Final = re.compile(r'<svg [^>]*?width="([\d.]+)pt"')
-_STYLE: Final[dict[str, Any]] = {
+_STYLE: Final[Any] = {  # the names of matplotlib's own settings
     "axes.edgecolor": INK,
     "axes.facecolor": "none",
     "axes.grid": True,

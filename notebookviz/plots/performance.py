@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import torch
+from matplotlib.ticker import MaxNLocator
 
 from notebookviz.errors import InputError
 from notebookviz.finetune.evaluation import Evaluation
@@ -66,7 +67,7 @@ def curves(training: Any) -> Plot:  # noqa: ANN401 - a Training, or its history
                         "validation" if part == "val" else "training",
                     )
             axis.set(title=_title(title), xlabel="epoch", ylabel="")
-            axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             if title == names[0]:
                 if best is not None:
                     axis.axvline(best.epoch, color=INK, linewidth=1, linestyle=":", label=f"best {best.name}")

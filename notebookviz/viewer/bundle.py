@@ -13,7 +13,7 @@ from notebookviz.viewer.page import page_html
 
 QUICK: Final = 5  # takes a fifth of the time of the smallest, for 3% more bytes
 SMALLEST: Final = 9
-STYLES: Final = ("panel", "cells")
+STYLES: Final = ("panel", "parameters", "cells")
 
 
 @lru_cache(maxsize=2)

@@ -64,7 +64,7 @@ class Cells:
 
         from notebookviz.writing.view import CellsView
 
-        display(CellsView(self.sources, self.notes))
+        display(CellsView(self.sources, self.notes))  # type: ignore[no-untyped-call]
 
     def __str__(self) -> str:
         """As one script, with the marks at which editors divide it into cells."""

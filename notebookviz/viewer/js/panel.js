@@ -12,6 +12,7 @@ import { OnnxView } from './onnx_view.js';
 import { levelsMenu } from './levels.js';
 import { Navigator } from './navigator.js';
 import { PageLink } from './link.js';
+import { Parameters, moduleOf } from './parameters.js';
 import { Recording } from './recording.js';
 import { Screen } from './screen.js';
 import { LEAST, heightSplitter, widthSplitter } from './sizes.js';
@@ -97,6 +98,7 @@ export class Panel {
         this._header.recording = recording;
         this._colouring.take(recording);
         this._tuning?.take(recording);
+        this._parameters.look(true);
         this._plain();
         if (again) {
             this._toolbar.again();
@@ -188,7 +190,10 @@ export class Panel {
             });
             this._navigator = new Navigator(this._source.state, {
                 table: this._table, stage: this._stage, post: (message) => this._link.post(message), variable: this._subject.variable,
-                changed: (selected) => this._keep(selected)
+                changed: (selected) => {
+                    this._parameters.look();
+                    this._keep(selected);
+                }
             });
             this._colouring = new Colouring({
                 table: this._table, post: (message) => this._link.post(message), theme,
@@ -206,6 +211,10 @@ export class Panel {
                 request: (...all) => this._asker.ask(...all), stage: this._stage, status: this._status, report: (text) => showReport(this.root, text),
                 open: (name, bytes) => this._openFile(name, bytes)
             });
+            this._parameters = new Parameters({
+                ask: this._live ? (params) => this._asker.ask('parameters', params) : null,
+                chosen: () => moduleOf(this._navigator.recording, this._navigator.outline.selected)
+            });
             if (this._live) {
                 this._tuning = this._makeTuning();
             } else if (this._state.tab === 'tune') {
@@ -217,7 +226,7 @@ export class Panel {
         if (!file) {
             middle.append(this._table.node, widthSplitter(this.root, this._table.node, this._state, () => this._keep()));
         }
-        middle.append(element('div', { class: 'right' }, this._stage.node, this._tuning?.node ?? null));
+        middle.append(element('div', { class: 'right' }, this._stage.node, ...[this._parameters, this._tuning].flatMap((tab) => tab?.node ?? [])));
         parts.push(middle, this._status.node);
         if (this._source.height) {
             parts.push(heightSplitter(this._host, this._state, this._source.height, () => this._keep()));
@@ -356,6 +365,7 @@ export class Panel {
         this._state.tab = tab;
         this.root.dataset.tab = tab;
         this._toolbar.tab = tab;
+        this._parameters.shown = tab === 'parameters';
         if (this._tuning) {
             this._tuning.shown = tab === 'tune';
             this._stage.node.inert = tab === 'tune'; // it is drawn behind the tab

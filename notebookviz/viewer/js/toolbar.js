@@ -10,13 +10,13 @@ export class Toolbar {
      * @param {(query: string) => {label: string, error: string}} handlers.search Gives the label to show, or what is wrong.
      * @param {(step: number) => string} handlers.move
      * @param {(kind: 'structure'|'onnx') => void} handlers.kind
-     * @param {(tab: 'graph'|'table'|'tune') => void} handlers.tab
+     * @param {(tab: 'graph'|'table'|'parameters'|'tune') => void} handlers.tab
      * @param {boolean} live Whether a kernel answers: then there is an ONNX view, and a model to train.
      * @param {HTMLElement} colour What chooses the colours.
      */
     constructor(handlers, live, colour) {
         this._handlers = handlers;
-        this._tabs = choice('Side', [['graph', 'Graph', 'graph'], ['table', 'Table', 'table'], ...(live ? [['tune', 'Fine-tune', 'tune']] : [])], handlers.tab, 'tabs');
+        this._tabs = choice('Side', [['graph', 'Graph', 'graph'], ['table', 'Table', 'table'], ['parameters', 'Parameters', 'values'], ...(live ? [['tune', 'Fine-tune', 'tune']] : [])], handlers.tab, 'tabs');
         this._kinds = choice('View', [['structure', 'Structure', 'structure'], ['onnx', 'ONNX', 'onnx']], handlers.kind, 'kinds');
         this._field = element('input', {
             type: 'search', placeholder: 'Find', 'aria-label': 'Find by name, path, type, shape or filter', spellcheck: 'false',
