@@ -38,24 +38,17 @@ def test_keys_typed_in_the_panel_leave_the_notebook_unchanged(either, open_noteb
     assert counts == [1, None, None, None]
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_nothing_serious(lab, open_notebook, dark):
+def serious(target, **options):
+    """What axe finds in a page or a frame that is serious."""
     from axe_playwright_python.sync_playwright import Axe
 
-    notebook = open_notebook(lab, [SHOW_SMALL], dark=dark)
-    set_theme(notebook, dark=dark)
-    notebook.run(0)
-    panel = PanelView(notebook)
-    panel.wait_drawn(panel.graph())
-    context = {"include": [[".notebookviz"]]}
-    found = Axe().run(notebook.page, context=context, options={"resultTypes": ["violations"]}).response
-    assert found["passes"] or found["violations"], "axe looked at nothing"
-    serious = [
+    found = Axe().run(target, options={"resultTypes": ["violations"]}, **options).response
+    assert found["passes"], "axe looked at nothing"
+    return [
         f"{rule['id']}: {rule['help']}: {[node['target'] for node in rule['nodes']]}"
         for rule in found["violations"]
         if rule["impact"] in {"serious", "critical"}
     ]
-    assert serious == []
 
 
 def set_theme(notebook, *, dark):
@@ -74,30 +67,39 @@ RULER = """from IPython.display import HTML, display
 display(HTML('<div class="ruler">&nbsp;</div>'))"""
 
 
-@pytest.mark.parametrize("width", [480, 900, 1600])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_screenshots(lab, open_notebook, dark, width):
+def test_screenshots_and_nothing_serious_found_by_axe(lab, open_notebook, dark):
     """Pictures to be looked at; here only that the panel is as wide as wanted, and that it is light or dark."""
-    notebook = open_notebook(lab, [RULER, RESNET], dark=dark, width=width + 160, height=1000)
+    notebook = open_notebook(lab, [RULER, RESNET], dark=dark, width=1760, height=1000)
     set_theme(notebook, dark=dark)
     notebook.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
     notebook.run(0)
-    set_width(notebook, notebook.page.locator(".jp-OutputArea-output:has(.ruler)"), width)
-    notebook.run(1)
-    panel = PanelView(notebook)
+    ruler = notebook.page.locator(".jp-OutputArea-output:has(.ruler)")
+    for width in (1600, 900, 480):
+        set_width(notebook, ruler, width)
+        notebook.run(1)
+        panel = PanelView(notebook)
+        assert abs(pictured(panel, width, dark=dark) - width) < 16
+        assert serious(notebook.page, context={"include": [[".notebookviz"]], "exclude": [["iframe"]]}) == []
+        assert serious(panel.frame()) == []
+
+
+def pictured(panel, width, *, dark):
+    """Pictures of the opening view and of an opened block; how wide the panel is."""
     graph = panel.graph()
     panel.wait_drawn(graph)
     root = panel.scope.locator(".notebookviz").first
-    assert abs(root.bounding_box()["width"] - width) < 16
+    chosen = [str(graph.index_of("layer1.0.conv2"))]
     for state in ("opening", "opened"):
         if state == "opened":
-            notebook.ask("panel.expand('layer1.0'), panel.select('layer1.0.conv2')")
-            wait_until(lambda: panel.read()["selected"] == [str(graph.index_of("layer1.0.conv2"))], "it is selected")
-        settle(notebook)
+            panel.notebook.ask("panel.expand('layer1.0'), panel.select('layer1.0.conv2')")
+            wait_until(lambda: panel.read()["selected"] == chosen, "it is selected")
+        settle(panel.notebook)
         path = SCREENSHOTS / f"{state}-{width}-{'dark' if dark else 'light'}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         root.screenshot(path=path)
         assert brightness(path) < 0.4 if dark else brightness(path) > 0.6
+    return root.bounding_box()["width"]
 
 
 def set_width(notebook, ruler, width):
