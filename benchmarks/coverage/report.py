@@ -81,7 +81,8 @@ is what one source file offers under names that start with the same word. In pla
 parameters the next one of its family is taken. transformers: every 16th of the sorted list of model classes that its
 auto classes know, with the default configuration made small by one rule on the names of settings
 (`benchmarks/coverage/shrink.py`); both passes are made without a cache of keys and values, so a model that reads its
-cache itself fails. diffusers: six networks, small. awkward: the hand-written models in
+cache itself fails (PI0). TimesFm2_5 pads any series to the length it was configured for and goes through it in a Python
+loop: more calls than can be drawn. diffusers: six networks, small. awkward: the hand-written models in
 `tests/capture/awkward`; where forward makes or hides its modules plain hooks can't confirm what is recorded.
 
 A run of all takes two hours or more on two cores. The table keeps the latest result of each model, of runs at
