@@ -174,13 +174,11 @@ def test_a_learning_rate_is_found_and_used(tuning, model):
 
 def test_a_training_in_a_cell_is_told_over_the_comm_as_it_runs(panel, model, variables, monkeypatch):
     told = []
-    with (
-        monkeypatch.context() as patch,
-        pytest.warns(TrainingWarning, match="The data has 3 classes, the head 'head' has 10 scores"),
-    ):
+    with monkeypatch.context() as patch:
         patch.setattr(panel, "send", lambda message, buffers=None: told.append(message))
         patch.setattr(type(panel), "comm", property(lambda _: object()))
-        fine_tune(model, variables["loader"], epochs=2, verbose=False)
+        with pytest.warns(TrainingWarning, match="The data has 3 classes, the head 'head' has 10 scores"):
+            fine_tune(model, variables["loader"], epochs=2, verbose=False)
     runs = [message["data"]["run"] for message in told if message.get("event") == "training"]
     assert [runs[0]["state"], runs[-1]["state"]] == ["running", "done"]
     assert len(runs[-1]["losses"]) == 24
