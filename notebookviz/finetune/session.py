@@ -19,7 +19,7 @@ from notebookviz.finetune.evaluation import evaluate
 from notebookviz.finetune.lora import Lora
 from notebookviz.finetune.preparing import change_head, choose_learning, weightless
 from notebookviz.finetune.running import is_training
-from notebookviz.finetune.samples import samples
+from notebookviz.finetune.samples import mistaken, samples
 from notebookviz.finetune.sources import Source, data_set_of, find_sources
 from notebookviz.finetune.splitting import Classes, Data, classes_of, loaders
 from notebookviz.finetune.tasks import split
@@ -179,11 +179,11 @@ class Session:
 
     def _measured(self, model: nn.Module, ready: Ready, training: Training) -> dict[str, Any]:
         """How good the model is on what it did not learn from."""
-        if training.task != "single-label" or ready.data.validation is None:
+        if training.task == "own loss" or ready.data.validation is None:
             return {}
         with _quietly():
-            found = evaluate(model, ready.data.validation, task="single-label", labels=ready.classes.names)
-        facts: dict[str, Any] = {"measured": found.metrics}
+            found = evaluate(model, ready.data.validation, task=training.task, labels=ready.classes.names)
+        facts: dict[str, Any] = {"measured": found.metrics, "mistakes": mistaken(found.mistakes)}
         if found.confusion is not None and len(found.confusion) <= _SHOWN:
             facts |= {"confusion": found.confusion.tolist(), "names": found.labels}
         return facts
