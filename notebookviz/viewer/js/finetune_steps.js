@@ -1,6 +1,7 @@
 /** The four steps of a fine-tuning: what can be set, what would be done, and what is wrong, beside each. */
 
 import { button, element } from './dom.js';
+import { sample } from './sample.js';
 import { line } from './text.js';
 
 const DEFAULTS = {
@@ -79,8 +80,7 @@ export class Steps {
         }
         this._fields.path.placeholder = plan.head?.path ? `found: ${plan.head.path}` : 'found by itself';
         this._samples.hidden = !plan.samples?.length;
-        this._samples.replaceChildren(...(plan.samples ?? []).map(({ picture, text, label }) => element('li', {},
-            picture ? element('img', { src: picture, alt: '' }) : element('span', { class: 'numbers', text: line(text, 60) }), element('b', { text: line(label, 20) }))));
+        this._samples.replaceChildren(...(plan.samples ?? []).map(sample));
         this._ready = Boolean(plan.data?.chosen) && Object.keys(this._said).every((name) => !plan[name]?.error);
         this._enable();
     }
