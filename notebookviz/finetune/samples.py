@@ -15,6 +15,8 @@ from notebookviz.finetune.tasks import size_of, split
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from notebookviz.finetune.evaluation import Mistake
+
 SAMPLES: Final = 12
 _SIDE: Final = 96
 _NUMBERS: Final = 6
@@ -39,6 +41,20 @@ def samples(batch: Any, names: Sequence[str] = ()) -> list[dict[str, str]]:  # n
     inputs = part.args[0] if part.args else next(iter(part.kwargs.values()), None)
     count = min(SAMPLES, size_of(batch))
     return [{"label": _label(part.targets, at, names), **_shown(inputs, at)} for at in range(count)]
+
+
+def mistaken(mistakes: Sequence[Mistake]) -> list[dict[str, str]]:
+    """The worst mistakes, as :func:`samples` shows samples; the label says what it is and what the model says.
+
+    Example:
+        >>> from notebookviz.finetune.evaluation import Mistake
+        >>> mistaken([Mistake(3, torch.tensor([2.5]), "cat", "dog", 0.9)])
+        [{'label': 'cat, not dog', 'text': '2.5'}]
+    """
+    return [
+        {"label": f"{each.label[:20]}, not {each.predicted[:20]}", **_shown([each.input], 0)}
+        for each in mistakes[:SAMPLES]
+    ]
 
 
 def _shown(inputs: Any, at: int) -> dict[str, str]:  # noqa: ANN401

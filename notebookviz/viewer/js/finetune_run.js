@@ -3,6 +3,7 @@
 import { chart, number } from './chart.js';
 import { button, element } from './dom.js';
 import { memory } from './format.js';
+import { sample } from './sample.js';
 
 const STATES = { preparing: 'Preparing', running: 'Training', ending: 'Measuring', done: 'Done', stopped: 'Stopped', failed: 'Failed' };
 const BUSY = new Set(['preparing', 'running', 'ending']);
@@ -100,8 +101,8 @@ function result(run) {
     if (run.confusion) {
         found.push(confusion(run.confusion, run.names));
     }
-    for (const { title, picture } of run.pictures ?? []) {
-        found.push(element('figure', {}, element('figcaption', { text: title }), element('img', { src: picture, alt: title })));
+    if (run.mistakes?.length) {
+        found.push(element('p', { text: 'The worst mistakes: what it is, and what the model says.' }), element('ul', { class: 'samples' }, ...run.mistakes.map(sample)));
     }
     if (run.last) {
         found.push(element('p', {}, 'Checkpoints: ', element('code', { text: run.last }), run.best?.[3] ? ', the best ' : null, run.best?.[3] ? element('code', { text: run.best[3] }) : null));
