@@ -6,6 +6,7 @@ import itertools
 import os
 import re
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ IMAGES: Final = (
 )
 _MOST: Final = 40
 _LOOKED_AT: Final = 200
+_SECONDS: Final = 1.0
 _WORDS: Final = re.compile(r"_|(?<=[a-z0-9])(?=[A-Z])|(?<=[a-zA-Z])(?=\d)")
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as models of torchvision want it
 
@@ -122,11 +124,13 @@ def _folders(values: Mapping[str, Any], folder: Path) -> Iterator[Source]:
         for name, value in values.items()
         if type(value) is str and 0 < len(value) < 1000 or isinstance(value, Path)  # noqa: PLR2004, RUF021
     }
-    seen = set()
+    seen, end = set(), time.monotonic() + _SECONDS
     beside = {each.name: each for each in _subfolders(folder)}
     for name, path in [*named.items(), *beside.items()]:
         inner = {name: path} | {f"{name}/{each.name}": each for each in _subfolders(path)}
         for key, place in inner.items():
+            if time.monotonic() > end:  # a home folder, a slow disk
+                return
             real = os.path.realpath(place) if "\0" not in str(place) else ""
             classes = _classes(place)
             if len(classes) > 1 and real not in seen:
