@@ -179,10 +179,13 @@ class Session:
 
     def _measured(self, model: nn.Module, ready: Ready, training: Training) -> dict[str, Any]:
         """How good the model is on what it did not learn from."""
-        if training.task == "own loss" or ready.data.validation is None:
+        if ready.data.validation is None or not training.epochs:
             return {}
-        with _quietly():
-            found = evaluate(model, ready.data.validation, task=training.task, labels=ready.classes.names)
+        try:
+            with _quietly():
+                found = evaluate(model, ready.data.validation, labels=ready.classes.names)
+        except Exception as error:  # noqa: BLE001 - what was trained stays trained
+            return {"unmeasured": f"It could not be measured: {error}"}
         facts: dict[str, Any] = {"measured": found.metrics, "mistakes": mistaken(found.mistakes)}
         if found.confusion is not None and len(found.confusion) <= _SHOWN:
             facts |= {"confusion": found.confusion.tolist(), "names": found.labels}
