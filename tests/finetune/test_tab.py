@@ -296,6 +296,50 @@ def test_a_run_trains_the_model_itself_and_tells_its_story(tmp_path):
     assert [each["state"] for each in told][:2] == ["preparing", "running"]
 
 
+def test_what_can_not_be_measured_stays_trained(monkeypatch):
+    model = network()
+    found, _ = session(model, train_set=points())
+
+    def fails(*_, **__):
+        raise RuntimeError("no metrics here")
+
+    monkeypatch.setattr("notebookviz.finetune.session.evaluate", fails)
+    facts = found.run(Settings(source="train_set", batch=16, epochs=1), threading.Event(), lambda: None)
+    assert facts == {"unmeasured": "It could not be measured: no metrics here"}
+    assert model[2].out_features == 2
+
+
+def test_dictionaries_and_numbers_are_learned_from_too():
+    class Texts(Dataset):
+        def __len__(self):
+            return 24
+
+        def __getitem__(self, at):
+            return {"x": torch.full((4,), float(at % 3)), "labels": at % 3}
+
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head = nn.Linear(4, 8), nn.Linear(8, 5)
+
+        def forward(self, x, labels=None):
+            scores = self.head(self.body(x).relu())
+            loss = None if labels is None else nn.functional.cross_entropy(scores, labels)
+            return {"logits": scores} if loss is None else {"loss": loss, "logits": scores}
+
+    named, plain = Named(), network()
+    settings = Settings(source="texts", batch=8, epochs=1)
+    facts = session(named, texts=Texts())[0].run(settings, threading.Event(), lambda: None)
+    assert named.head.out_features == 3
+    assert np.array(facts["confusion"]).shape == (3, 3)
+    numbers = Settings(source="X, y", batch=8, epochs=1, learn="all")
+    facts = session(plain, X=torch.rand(24, 4), y=np.random.default_rng(0).random(24))[0].run(
+        numbers, threading.Event(), lambda: None
+    )
+    assert plain[2].out_features == 1
+    assert set(facts["measured"]) == {"mae", "r2"}
+
+
 def test_the_same_settings_give_the_same_model():
     weights = []
     for _ in range(2):

@@ -98,6 +98,9 @@ function result(run) {
     if (run.measured) {
         found.push(element('p', { class: 'scores' }, ...Object.entries(run.measured).flatMap(([name, value]) => [element('b', { text: number(value) }), ` ${name}  `])));
     }
+    if (run.unmeasured) {
+        found.push(element('p', { class: 'says', text: run.unmeasured }));
+    }
     if (run.confusion) {
         found.push(confusion(run.confusion, run.names));
     }
