@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from notebookviz.finetune.session import Session
+    from notebookviz.finetune.settings import Settings
     from notebookviz.looking import Looking
     from notebookviz.serving.server import Server
     from notebookviz.table import ModuleTable
@@ -119,6 +121,7 @@ def _parts_of(
             "file": looking.file,
             "external": looking.external,
             **training.methods,
+            "cells": training.writing(_cells),
             **_netron_methods(),
         },
         page=lambda panel, saved, weights: _page(panel, looking, saved=saved, weights=weights),
@@ -224,6 +227,12 @@ def _show_file(
     panel = Panel({"kind": "file", "name": file_name, "path": path or file_name, "size": size}, height=height)
     panel.begin(parts)
     return _present(panel, browser=browser)
+
+
+def _cells(session: Session, settings: Settings) -> Mapping[str, Any]:
+    from notebookviz.writing.cells import session_cells
+
+    return session_cells(session, settings)
 
 
 def _netron_methods() -> dict[str, Method]:

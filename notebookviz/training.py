@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from notebookviz.finetune.session import Session
+    from notebookviz.finetune.settings import Settings
     from notebookviz.graph.records import Recording
 
 
@@ -49,6 +50,16 @@ class TrainingTab:
     def attach(self, tell: Callable[[str, Mapping[str, Any]], object], changed: Callable[[], object]) -> None:
         """Name who is told of news, and what draws the model anew."""
         self._tell, self._changed = tell, changed
+
+    def writing(self, write: Callable[[Session, Settings], Mapping[str, Any]]) -> Method:
+        """A method that writes the training as cells, by a function of the session and what was set."""
+
+        def cells(params: Mapping[str, Any]) -> Answer:
+            from notebookviz.finetune.settings import Settings
+
+            return Answer(write(self._session, Settings.read(params)))
+
+        return cells
 
     def release(self) -> None:
         """Let go of the data."""

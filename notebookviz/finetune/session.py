@@ -77,7 +77,7 @@ class Session:
         story: Story,
     ) -> None:
         self._model = model
-        self._namespace = namespace
+        self.namespace = namespace
         self._image = image
         self._ready: Ready | None = None
         self._reading = threading.Lock()
@@ -149,20 +149,9 @@ class Session:
         try:
             changed()
             with _quietly():
+                options = _options(settings, ready)
                 training = fine_tune(
-                    model,
-                    ready.data.train,
-                    ready.data.validation,
-                    epochs=settings.epochs,
-                    optimizer=getattr(torch.optim, settings.optimizer),
-                    lr=settings.lr,
-                    scheduler=settings.schedule,
-                    patience=settings.patience or None,
-                    seed=settings.seed,
-                    folder=settings.folder or None,
-                    labels=ready.classes.names or None,
-                    stop=stop,
-                    verbose=False,
+                    model, ready.data.train, ready.data.validation, **options, stop=stop, verbose=False
                 )
         except BaseException:
             if not self.story.snapshot().get("step"):
@@ -197,14 +186,26 @@ class Session:
         Raises:
             InputError: Something is wrong.
         """
+        with self.tried(settings) as (model, data, _), _quietly():
+            return find_learning_rate(
+                model, data.train, optimizer=getattr(torch.optim, settings.optimizer), seed=settings.seed
+            )
+
+    @contextmanager
+    def tried(self, settings: Settings) -> Iterator[tuple[nn.Module, Data, dict[str, Any]]]:
+        """The model as it would be trained, its data, and the options of ``fine_tune``; it is put back at the end.
+
+        Raises:
+            InputError: Something is wrong.
+        """
         model = self._model()
+        if is_training(model):
+            raise InputError("This model is already training.", hint="Wait for that training, or stop it.")
         ready = self._needed(settings)
-        with lock_of(model), _quietly():
+        with lock_of(model):
             head, learning = self._prepare(model, settings, ready)
             try:
-                return find_learning_rate(
-                    model, ready.data.train, optimizer=getattr(torch.optim, settings.optimizer), seed=settings.seed
-                )
+                yield model, ready.data, _options(settings, ready)
             finally:
                 learning.undo()
                 head.undo()
@@ -218,7 +219,7 @@ class Session:
             raise
 
     def _sources(self) -> list[Source]:
-        return find_sources(self._namespace(), Path.cwd())
+        return find_sources(self.namespace(), Path.cwd())
 
     def _needed(self, settings: Settings) -> Ready:
         ready = self._read(settings)
@@ -253,6 +254,20 @@ class Session:
     def release(self) -> None:
         """Let go of the data."""
         self._ready = None
+
+
+def _options(settings: Settings, ready: Ready) -> dict[str, Any]:
+    """What ``fine_tune`` is told."""
+    return {
+        "epochs": settings.epochs,
+        "optimizer": getattr(torch.optim, settings.optimizer),
+        "lr": settings.lr,
+        "scheduler": settings.schedule,
+        "patience": settings.patience or None,
+        "seed": settings.seed,
+        "folder": settings.folder or None,
+        "labels": ready.classes.names or None,
+    }
 
 
 def _identity(value: Any) -> Any:  # noqa: ANN401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import partial
@@ -12,11 +13,12 @@ import torch
 
 from notebookviz.capture import naming
 from notebookviz.errors import InputError, MissingExtraError
+from notebookviz.files import write_atomically
 from notebookviz.finetune import recipes
 from notebookviz.finetune.modes import frozen_norms
 from notebookviz.loading import read_tensors
 from notebookviz.modules import Modules
-from notebookviz.writing.code import Names, import_lines, make, needed, written
+from notebookviz.writing.code import Names, UnwritableError, import_lines, make, needed, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -73,25 +75,26 @@ def built(model: nn.Module, name: str, heads: Iterable[str], names: Names, seed:
         load, bare = _load(recipe, name, weights)
         found = weights.tensors if weights is not None else {}
         tensors = {key: value for key, value in state.items() if not _equal(found.get(key), value)}
-    changed = [path for path in _changed(model, bare) if recipe is not None]
+    changed = _changed(model, bare) if recipe is not None else [path for path in heads if _writable(model, path, names)]
     head, made = _head(model, name, changed or list(heads), names, seed, new=bool(changed))
     tensors = {key: value for key, value in tensors.items() if not _equal(made.get(key), value)}
     return Built(load, head, tensors, weights.text if weights else "", weights.transform if weights else None)
 
 
-def keep(tensors: Mapping[str, Tensor], path: str) -> None:
-    """Write starting values to a file, without pickle.
+def keep(tensors: Mapping[str, Tensor], path: str | None) -> str:
+    """Write starting values to a file, without pickle; without a path it is named after its content.
 
     Raises:
         InputError: The file can't be written.
     """
-    from notebookviz.files import write_atomically
-
     try:
         from safetensors.torch import save
     except ImportError as error:
         raise MissingExtraError("safetensors", extra="train") from error
-    write_atomically(path, save({key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}))
+    data = save({key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()})
+    path = path or f"fine_tuning_start_{hashlib.sha256(data).hexdigest()[:8]}.safetensors"
+    write_atomically(path, data)
+    return path
 
 
 def start_cell(name: str, path: str, count: int, total: int) -> str:
@@ -222,6 +225,15 @@ def _difference(recipe: Mapping[str, Any]) -> dict[str, Any]:
     config: Any = recipes.plain_model(recipe).config
     found: dict[str, Any] = json.loads(config.to_json_string(use_diff=True))
     return {key: value for key, value in found.items() if not key.startswith("_") and key != "transformers_version"}
+
+
+def _writable(model: nn.Module, path: str, names: Names) -> bool:
+    """Whether a layer can be made again by its class: whether a model of the user's own has it, nobody knows."""
+    try:
+        written(dict(naming.modules(model))[path], names)
+    except UnwritableError:
+        return False
+    return bool(path)
 
 
 def _changed(model: nn.Module, bare: Mapping[str, torch.Size]) -> list[str]:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from notebookviz.finetune.session import Session
+    from notebookviz.finetune.settings import Settings
+
 _DEFAULTS: Final = {
     name: item.default
     for name, item in inspect.signature(fine_tune).parameters.items()
@@ -33,7 +36,6 @@ _DEFAULTS: Final = {
 }
 # What belongs to a running training, or is found by other means in the cells.
 _UNUSED: Final = ("metrics", "resume", "save_every", "transform", "callbacks", "stop", "accelerator", "verbose")
-START: Final = "fine_tuning_start.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def fine_tune_cells(
     val_loader: Iterable[Any] | None = None,
     *,
     names: Mapping[str, Any] | None = None,
-    start: str | os.PathLike[str] = START,
+    start: str | os.PathLike[str] | None = None,
     **options: Any,  # noqa: ANN401 - those of fine_tune
 ) -> Cells:
     """Write what :func:`notebookviz.fine_tune` would do now as cells of plain PyTorch: nothing is trained.
@@ -92,7 +94,8 @@ def fine_tune_cells(
         train_loader: What is learned from.
         val_loader: What is measured after each epoch.
         names: Variables that the cells may use; those of the notebook without it.
-        start: The file for the weights that training starts from; written only where it is needed.
+        start: The file for the weights that training starts from, written only where it is needed; one named after
+            its content without it.
         **options: As for :func:`notebookviz.fine_tune`.
 
     Returns:
@@ -116,10 +119,25 @@ def fine_tune_cells(
         raise InputError("Cells are written for full precision and bfloat16.", hint="Pass precision='bf16', or None.")
     known = Names(vars(sys.modules["__main__"]) if names is None else names)
     with undisturbed():
-        return _written(model, (train_loader, val_loader), known, str(start), given)
+        return _written(model, (train_loader, val_loader), known, None if start is None else str(start), given)
 
 
-def _written(model: nn.Module, loaders: tuple[Any, Any], names: Names, start: str, options: Mapping[str, Any]) -> Cells:
+def session_cells(session: Session, settings: Settings) -> dict[str, list[str]]:
+    """What the Fine-tune tab would do, as cells.
+
+    Raises:
+        InputError: Something is wrong with what was set, or can't be written as source.
+    """
+    if settings.learn == "lora":
+        raise InputError("LoRA is not written as cells.", hint="Choose another way to learn, or train it here.")
+    with session.tried(settings) as (model, data, options):
+        written = fine_tune_cells(model, data.train, data.validation, names=session.namespace(), **options)
+    return {"cells": list(written.sources), "notes": list(written.notes)}
+
+
+def _written(
+    model: nn.Module, loaders: tuple[Any, Any], names: Names, start: str | None, options: Mapping[str, Any]
+) -> Cells:
     train_loader, val_loader = loaders
     task, loss, labels = options["task"], options["loss"], options["labels"]
     prospect = checks.check(model, train_loader, val_loader, task=task, loss=loss, labels=labels)
@@ -133,7 +151,7 @@ def _written(model: nn.Module, loaders: tuple[Any, Any], names: Names, start: st
     notes = [f"{option}= is not written into the cells." for option in _UNUSED if options[option] != _DEFAULTS[option]]
     starts = []
     if made.tensors:
-        building.keep(made.tensors, start)
+        start = building.keep(made.tensors, start)
         starts = [building.start_cell(name, start, len(made.tensors), len(model.state_dict()))]
         notes.append(f"The weights that training starts from are in {Path(start).name!r}.")
     own = sorted(names.used - {name})

@@ -19,6 +19,7 @@ export class FineTune {
      * @param {() => void} parts.colour Show it in the graph.
      * @param {() => boolean} parts.waits Whether Python hears nothing while a cell runs.
      * @param {(settings: object) => void} parts.keep
+     * @param {(written: {cells: string[], notes: string[]}) => void} parts.insert Put cells into the notebook.
      */
     constructor(kept, parts) {
         this._parts = parts;
@@ -26,7 +27,7 @@ export class FineTune {
         this._asked = 0;
         this._recording = null;
         this._steps = new Steps(kept, {
-            changed: () => this._changed(), look: () => this._look(), rates: () => this._findRates(), colour: () => this._colour(), start: () => this._start()
+            changed: () => this._changed(), look: () => this._look(), rates: () => this._findRates(), colour: () => this._colour(), start: () => this._start(), insert: () => this._insert()
         });
         this._runView = new Run(() => this._stop());
         this._wrong = element('p', { class: 'wrong', role: 'alert', hidden: true });
@@ -127,6 +128,16 @@ export class FineTune {
         } catch (error) {
             this._complain(error.message);
             this._steps.busy = runs(this._run);
+        }
+    }
+
+    async _insert() {
+        this._complain('');
+        try {
+            const { result } = await this._parts.ask('cells', this._steps.asked);
+            this._parts.insert(result);
+        } catch (error) {
+            this._complain(error.message);
         }
     }
 

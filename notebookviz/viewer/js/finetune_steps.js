@@ -22,6 +22,7 @@ export class Steps {
      * @param {() => void} handlers.rates Find a learning rate.
      * @param {() => void} handlers.colour Show in the graph what will learn.
      * @param {() => void} handlers.start
+     * @param {() => void} handlers.insert Write the same steps as cells.
      */
     constructor(kept, handlers) {
         this._handlers = handlers;
@@ -34,6 +35,7 @@ export class Steps {
         this._rates = button({ text: 'Find a learning rate', class: 'action', title: 'Try rising rates on the training data; the model is put back', press: handlers.rates });
         this.rates = element('div', { class: 'rates' });
         this._start = button({ text: 'Start', class: 'action start', press: handlers.start });
+        this._insert = button({ text: 'Insert as cells', class: 'action', title: 'Write these steps as plain PyTorch below this cell', press: handlers.insert });
         const colour = button({ text: 'Show in the graph', class: 'action', title: 'Colour the graph by what will learn', press: handlers.colour });
         this.nodes = [
             this._step('head', '1', 'Head', this._choice('head', 'The model gets', HEADS), this._number('classes', 'Classes', { min: 1, step: 1 }), this._text('path', 'Layer', 'found by itself')),
@@ -43,7 +45,7 @@ export class Steps {
                 this._choice('optimizer', 'Optimiser', ['AdamW', 'SGD'].map((each) => [each, each])), this._number('lr', 'Learning rate', { min: 0, step: 'any' }),
                 this._choice('schedule', 'Schedule', ['cosine', 'linear', 'constant'].map((each) => [each, each])), this._rates, this.rates),
             this._step('run', '4', 'Run', this._number('epochs', 'Epochs', { min: 1, step: 1 }), this._number('patience', 'Stop after epochs without gain', { min: 0, step: 1 }),
-                this._number('seed', 'Seed', { min: 0, step: 1 }), this._text('folder', 'Checkpoints in', 'kept nowhere'), this._start)
+                this._number('seed', 'Seed', { min: 0, step: 1 }), this._text('folder', 'Checkpoints in', 'kept nowhere'), this._start, this._insert)
         ];
         this._show();
     }
@@ -113,6 +115,7 @@ export class Steps {
         }
         this._start.disabled = this._busy || !this._ready;
         this._rates.disabled = this._busy || !this._ready;
+        this._insert.disabled = this._busy || !this._ready;
     }
 
     _step(name, digit, title, ...fields) {

@@ -1,6 +1,8 @@
 /** The panel: header, module table, find and graph as one; owns which modules are open and what is selected. */
 
 import { Asker } from './asker.js';
+import { insertCells } from './cells.js';
+import { openCells } from './cells_view.js';
 import { Colouring } from './colouring.js';
 import { copyText } from './copy.js';
 import { element } from './dom.js';
@@ -255,6 +257,7 @@ export class Panel {
                 this._setTab('graph');
             },
             waits: () => this._source.transport.state === 'comm',
+            insert: (written) => this._insert(written),
             keep: (settings) => {
                 this._state.tuning = settings;
                 this._keep();
@@ -431,6 +434,16 @@ export class Panel {
         } else {
             this._status.say('error', { text: 'The browser did not let the panel copy; select the text and copy it.', tone: 'warning' });
         }
+    }
+
+    /** Put the cells of a training below this one, or show them where no notebook takes them. */
+    _insert(written) {
+        if (!insertCells(written.cells, this._host)) {
+            openCells(this.root, written);
+            return;
+        }
+        this._status.say('done', { text: [`Inserted ${written.cells.length} cells below.`, ...written.notes].join(' ') });
+        setTimeout(() => this._status.say('done', null), 2 * COPIED);
     }
 
     // Keys.
