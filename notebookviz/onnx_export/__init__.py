@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from notebookviz.onnx_export.exporter import export, needs_weights_bytes
     from notebookviz.onnx_export.process import ExportCancelledError
     from notebookviz.onnx_export.records import STAGES, Comparison, Difference, OnnxExport, OnnxWarning, SavedOnnx
-    from notebookviz.onnx_export.saving import check, compare, external_bytes, save, target_of
+    from notebookviz.onnx_export.saving import check, compare, external_bytes, regrouped, save, target_of
 
 __all__ = [
     "STAGES",
@@ -27,6 +27,7 @@ __all__ = [
     "export",
     "external_bytes",
     "needs_weights_bytes",
+    "regrouped",
     "save",
     "target_of",
 ]
@@ -34,7 +35,7 @@ _HOMES = {
     "exporter": ("export", "needs_weights_bytes"),
     "process": ("ExportCancelledError",),
     "records": ("STAGES", "Comparison", "Difference", "OnnxExport", "OnnxWarning", "SavedOnnx"),
-    "saving": ("check", "compare", "external_bytes", "save", "target_of"),
+    "saving": ("check", "compare", "external_bytes", "regrouped", "save", "target_of"),
 }
 
 

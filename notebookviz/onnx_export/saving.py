@@ -76,7 +76,7 @@ def save(  # noqa: PLR0913 - the options are keywords, and each is documented
     target = target_of(path)
     stages = Stages(progress, cancel)
     if functions:
-        export = _regrouped(export, stages)
+        export = _grouped(export, stages)
     stages.enter("writing")
     with contextlib.ExitStack() as stack:
         snapshot = None
@@ -297,7 +297,20 @@ def target_of(path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def _regrouped(export: OnnxExport, stages: Stages) -> OnnxExport:
+def regrouped(export: OnnxExport) -> OnnxExport:
+    """The export with its graph in nested functions, one for each module; flat, with a note, where that can't be.
+
+    Example:
+        >>> import onnx, torch
+        >>> from notebookviz.onnx_export import export
+        >>> found = regrouped(export(torch.nn.Sequential(torch.nn.ReLU()), (torch.zeros(1, 3),)))
+        >>> [each.name for each in onnx.ModelProto.FromString(found.graph_bytes).functions]
+        ['0.ReLU']
+    """
+    return _grouped(export, Stages(None, None))
+
+
+def _grouped(export: OnnxExport, stages: Stages) -> OnnxExport:
     """The export with its graph in functions; flat, with a note, where that can't be."""
     try:
         answer, blobs = run_child({"task": "regroup"}, [export.graph_bytes], stages)

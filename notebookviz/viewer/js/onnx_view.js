@@ -18,8 +18,9 @@ export class OnnxView {
         this._parts = parts;
         this._job = null;
         this._shown = false;
-        this._file = null;
         this._clock = null;
+        this._functions = false;
+        this._forget();
     }
 
     /** What the status line offers while nothing was exported. */
@@ -39,6 +40,8 @@ export class OnnxView {
 
     hide() {
         this._shown = false;
+        this._parts.stage.modules = null;
+        this._parts.status.say('grouping', null);
         this._parts.stage.cover(null);
         this._again();
     }
@@ -52,7 +55,7 @@ export class OnnxView {
 
     /** The model was traced again: what was exported is of the old one. */
     reset() {
-        this._file = null;
+        this._forget();
         this._job = null;
         this._parts.status.say('done', null);
         if (this._shown) {
@@ -62,7 +65,7 @@ export class OnnxView {
 
     /** @param {object} [params] `{path}` to write a file where the kernel runs. */
     async start(params = {}) {
-        this._file = null;
+        this._forget();
         this.hear({ state: 'running', stage: 'starting', seconds: 0, message: '' });
         try {
             await this._parts.request('export', params);
@@ -130,6 +133,12 @@ export class OnnxView {
         }
     }
 
+    /** The modules as functions, or the graph flat. */
+    _turn() {
+        this._functions = !this._functions;
+        this._open();
+    }
+
     _draw() {
         const { stage } = this._parts;
         const job = this._job;
@@ -151,17 +160,27 @@ export class OnnxView {
         }
     }
 
+    /** Let go of the graph, flat and in functions. */
+    _forget() {
+        this._files = new Map();
+        this._parts.stage.modules = null;
+    }
+
     async _open() {
-        const { stage, request, open } = this._parts;
+        const { stage, request, open, status } = this._parts;
+        const [files, functions] = [this._files, this._functions];
+        stage.modules = { pressed: functions, press: () => this._turn() };
         try {
-            if (this._file === null) {
-                stage.cover({ title: 'Opening…', busy: true });
-                const { result, buffers } = await request('file');
-                this._file = { name: result.name, bytes: buffers[0] };
+            if (!files.has(functions)) {
+                stage.cover({ title: functions ? 'Grouping by modules…' : 'Opening…', busy: true });
+                const { result, buffers } = await request('file', { functions });
+                files.set(functions, { name: result.name, bytes: buffers[0], notes: result.notes ?? [] });
             }
-            if (this._shown) {
+            if (this._shown && this._files === files && this._functions === functions) {
+                const { name, bytes, notes } = files.get(functions);
                 stage.cover(null);
-                open(this._file.name, this._file.bytes);
+                open(name, bytes);
+                status.say('grouping', notes.length ? { text: notes.join(' '), tone: 'warning' } : null);
             }
         } catch (error) {
             stage.cover({ title: 'The export can’t be opened.', text: error.message });

@@ -23,14 +23,15 @@ export class Stage {
         this._only = button({ icon: 'only', label: 'Show only this module', class: 'tool', press: () => handlers.enter(this._place.enterable) });
         this._levels = button({ icon: 'levels', text: 'Open', label: 'Open and close by depth', class: 'tool', press: () => openMenu(this._bar, this._levels, 'Open and close by depth', handlers.levels(), KEYS) });
         this._levels.setAttribute('aria-haspopup', 'menu');
-        this._back.hidden = this._only.hidden = this._levels.hidden = true;
+        this._modules = button({ icon: 'levels', text: 'Modules', label: 'Modules as functions: each opens by itself', class: 'tool', press: () => this._turn?.() });
+        this._back.hidden = this._only.hidden = this._levels.hidden = this._modules.hidden = true;
         this._expression = '';
         this._copy = button({ icon: 'copy', label: 'Copy as Python', class: 'tool', press: () => handlers.copy(this._expression) });
         this._copy.hidden = true;
         const tool = (icon, label, name) => button({ icon, label, class: 'tool', press: () => handlers.command(name) });
         this._cover = element('div', { class: 'cover', hidden: true });
         this._page = element('div', { class: 'page' });
-        this._bar = element('div', { class: 'bar trail' }, this._back, this._path, element('div', { class: 'tools' }, this._copy, this._levels, this._only,
+        this._bar = element('div', { class: 'bar trail' }, this._back, this._path, element('div', { class: 'tools' }, this._copy, this._modules, this._levels, this._only,
             tool('fit', 'Fit the graph', 'fit'), tool('plus', 'Zoom in', 'zoom-in'), tool('minus', 'Zoom out', 'zoom-out')));
         this.node = element('section', { class: 'stage', 'aria-label': 'Graph' },
             this._bar,
@@ -77,6 +78,13 @@ export class Stage {
         this._expression = text;
         this._copy.hidden = !text;
         say(this._copy, `Copy ${text}`);
+    }
+
+    /** Whether the modules of what is drawn can be functions, and are. @param {{pressed: boolean, press: () => void}|null} modules */
+    set modules(modules) {
+        this._modules.hidden = modules === null;
+        this._modules.setAttribute('aria-pressed', String(Boolean(modules?.pressed)));
+        this._turn = modules?.press;
     }
 
     /** Whether what is drawn has modules that open. @param {boolean} shown */

@@ -2,7 +2,7 @@
 
 import { element } from './dom.js';
 
-const ORDER = ['error', 'job', 'route', 'notice', 'failure', 'done', 'plain'];
+const ORDER = ['error', 'job', 'route', 'notice', 'failure', 'grouping', 'done', 'plain'];
 
 /** @typedef {import('./failure.js').Line} Line */
 /** @typedef {{text: string, lines?: Line[], tone?: 'error'|'warning'|'plain', action?: string, press?: () => void}} Sentence */
@@ -20,7 +20,7 @@ export class Status {
 
     /**
      * Say something, or nothing more, about one matter.
-     * @param {'error'|'job'|'notice'|'route'|'failure'|'done'|'plain'} matter
+     * @param {'error'|'job'|'notice'|'route'|'failure'|'grouping'|'done'|'plain'} matter
      * @param {Sentence|null} sentence
      */
     say(matter, sentence) {
