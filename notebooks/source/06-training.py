@@ -29,7 +29,7 @@ labels = torch.tensor(digits.target)
 
 order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
 train, held_out = order[:-360], order[-360:]
-print(tuple(images.shape), "of them", len(train), "to learn from and", len(held_out), "held out")
+print(f"{len(train)} digits to learn from, {len(held_out)} held out, each {tuple(images[0].shape)}")
 
 figure, axes = plt.subplots(1, 8, figsize=(8, 1.4))
 for index, axis in zip(train, axes):
@@ -474,29 +474,32 @@ assert "DigitNet" in said
 # %% [markdown] lang="en"
 # ## A file from a stranger
 #
-# And this is worse. `weights_only=False` means: run the program in the file. Here is a 'model' whose program makes a file on your disk. It could as well delete your files or send them away.
+# And this is worse. `weights_only=False` means: run the program in the file. Here is a 'model' whose program makes a folder on your disk. It could as well delete your files or send them away.
 
 # %% [markdown] lang="zh"
 # ## 陌生人给的文件
 #
-# 还有更糟的。`weights_only=False` 的意思是：运行文件里的程序。下面这个“模型”的程序会在你的硬盘上新建一个文件。它同样可以删掉你的文件，或者把它们发送出去。
+# 还有更糟的。`weights_only=False` 的意思是：运行文件里的程序。下面这个“模型”的程序会在你的硬盘上新建一个文件夹。它同样可以删掉你的文件，或者把它们发送出去。
 
 
 # %%
+import os
+
+
 class Stranger:
     def __reduce__(self):
-        return Path.touch, (Path("I-was-here.txt"),)  # what pickle shall call, and with what
+        return os.mkdir, ("I-was-here",)  # what pickle shall call, and with what
 
 
 torch.save({"weights": torch.zeros(3), "and": Stranger()}, "free-model.pt")
-trace = Path("I-was-here.txt")
+trace = Path("I-was-here")
 assert not trace.exists()
 
 # %%
 torch.load("free-model.pt", weights_only=False)  # never do this with a stranger's file
 assert trace.exists()
 print("The file ran:", trace, "has appeared.")
-trace.unlink()
+trace.rmdir()
 
 # %% [markdown] lang="en"
 # Nothing was called by us; loading was enough. Four ways that are safe, each on the same file:
@@ -530,10 +533,10 @@ except LoadingError as error:
 assert refused_too and not trace.exists()
 
 # %% [markdown] lang="en"
-# 4\. Look at it in Netron, which reads the instructions and carries none of them out:
+# 4\. Look at it in Netron, which reads the instructions and carries none of them out. You see the tensor, and nothing happens:
 
 # %% [markdown] lang="zh"
-# 4\. 在 Netron 里看：它只读指令，一条也不执行：
+# 4\. 在 Netron 里看：它只读指令，一条也不执行。你能看到张量，什么事也不会发生：
 
 # %%
 # %netron free-model.pt
@@ -630,6 +633,3 @@ def accuracy_after(epochs, forget):
 good, bad = accuracy_after(3, forget=False), accuracy_after(3, forget=True)
 print(f"with zero_grad {good:.1%}, without {bad:.1%}")
 assert bad < good - 0.2
-
-# %%
-# %netron --stop

@@ -207,7 +207,7 @@ needs = {"use, float32": 4, "use, bfloat16": 2, "use, 4 bits": 0.5, "train all, 
 for what, each in needs.items():
     print(f"{what:20}{count * each / 1e9:>8.1f} GB")
 
-assert llama_table.total_bytes // 10**9 == 32  # what the header of the panel says
+assert llama_table.total_bytes // 10**9 == 32  # what the last row of the table says
 
 # %% [markdown] lang="en"
 # One thing is missing: while it writes, a model keeps the keys and values of all earlier tokens, the **KV cache**. That is why `k_proj` and `v_proj` are narrow: 32 heads ask, but only 8 heads of keys and values are kept (*grouped-query attention*).
@@ -232,17 +232,17 @@ assert without == 4 * with_groups
 # %% [markdown] lang="en"
 # ## Colours say it at once
 #
-# `overlay` colours graph and table by numbers of your own. Here: how many megabytes of weights each module needs in `bfloat16`.
+# `overlay` colours graph and table by numbers of your own. Here: how many gigabytes of weights each module needs in `bfloat16`.
 
 # %% [markdown] lang="zh"
 # ## 用颜色一目了然
 #
-# `overlay` 可以按你自己的数值给图和表格着色。这里用的是每个模块的权重在 `bfloat16` 下占多少兆字节。
+# `overlay` 可以按你自己的数值给图和表格着色。这里用的是每个模块的权重在 `bfloat16` 下占多少 GB。
 
 # %%
-megabytes = {name: p.numel() * 2 / 1e6 for name, p in llama.named_parameters()}
-llama_panel.overlay("bfloat16 weights", megabytes, unit="MB", combine="sum")
-assert round(sum(megabytes.values())) == 16_061
+gigabytes = {name: p.numel() * 2 / 1e9 for name, p in llama.named_parameters()}
+llama_panel.overlay("bfloat16 weights", gigabytes, unit="GB", combine="sum")
+assert round(sum(gigabytes.values()), 1) == 16.1
 
 # %% [markdown] lang="en"
 # ## Exercises

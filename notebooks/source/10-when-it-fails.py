@@ -51,7 +51,7 @@ panel = show(Net(), torch.zeros(4, 32))
 # %% [markdown] lang="en"
 # Read it like this:
 #
-# 1. **Where?** The graph ends at the red module, and the table says `failed here`. What stands above it ran: `first` is not the culprit.
+# 1. **Where?** The graph ends at the red module, and the table marks it `failed`. What stands above it ran: `first` is not the culprit.
 # 2. **What met?** The edge into it says what arrived, the status line what the weight wanted.
 # 3. **What to try?** Below PyTorch's own message there is a sentence. It is a guess, but often right.
 #
@@ -60,7 +60,7 @@ panel = show(Net(), torch.zeros(4, 32))
 # %% [markdown] lang="zh"
 # 这样读：
 #
-# 1. **在哪里？** 图在红色的模块处中断，表格里写着 `failed here`。它上面的部分都跑通了，所以 `first` 没有问题。
+# 1. **在哪里？** 图在红色的模块处中断，表格里标着 `failed`。它上面的部分都跑通了，所以 `first` 没有问题。
 # 2. **什么碰到了什么？** 进入它的边标明来的是什么，状态栏说明权重要的是什么。
 # 3. **怎么改？** PyTorch 的报错下面有一句建议。这只是推测，但往往是对的。
 #

@@ -16,7 +16,7 @@ def test_training(run):
     losses = [float(line.split(" loss ")[1].split(",")[0]) for line in helped]
     assert losses[0] == max(losses)
     assert "has no attribute 'state_dict'" in ran.printed("said = str(error)")
-    assert "I-was-here.txt has appeared" in ran.printed("never do this")
+    assert "I-was-here has appeared" in ran.printed("never do this")
     refused = ran.printed("weights_only=True is the default") + ran.printed("refuses everything else")
     assert "Weights only load failed" in refused
     assert "to read it would run code from the file" in refused
