@@ -59,6 +59,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Exec
     for name, value in NO_NETWORK.items():
         monkeypatch.setenv(name, value)
 
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # tests run side by side, and threads that wait for each other spin
+
     def run(name: str) -> Executed:
         notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
         NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
