@@ -190,7 +190,7 @@ class _Seen:
         kind = self._task or kind_of(targets, tuple(found.shape))
         if kind not in ("single-label", "multi-label", "regression"):
             raise InputError(
-                f"The labels ({tuple(targets.shape)}) don't fit the scores ({tuple(found.shape)}).",
+                f"The labels {tuple(targets.shape)} don't fit the scores {tuple(found.shape)}.",
                 hint="Pass task='single-label', 'multi-label' or 'regression'.",
             )
         self._task = kind
