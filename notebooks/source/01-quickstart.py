@@ -93,20 +93,13 @@ for row in large:
     print(f"{row.path:24}{row.params:>12,}   gives {row.output}")
 
 # %% [markdown] lang="en"
-# All of them stand in `layer4`, the last stage. A colour says the same faster than a list: choose **Colour → Parameters** in the panel, or
-#
-# ```python
-# panel.overlay("Parameters")
-# ```
+# All of them stand in `layer4`, the last stage. A colour says the same faster than a list. Choose **Colour → parameters** in the panel, or run:
 
 # %% [markdown] lang="zh"
-# 它们全都在最后一个阶段 `layer4` 里。颜色比列表更直观：在面板中选择 **Colour → Parameters**，或者运行
-#
-# ```python
-# panel.overlay("Parameters")
-# ```
+# 它们全都在最后一个阶段 `layer4` 里。颜色比列表更直观：在面板中选择 **Colour → parameters**，或者运行：
 
 # %%
+panel.overlay("parameters")
 assert {row.path.split(".")[0] for row in large} == {"layer4"}
 
 # %% [markdown] lang="en"
