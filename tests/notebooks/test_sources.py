@@ -89,6 +89,14 @@ def test_bold_and_links_are_read_as_such(source):
                 assert "](" not in text, cell.source
 
 
+@EACH
+def test_links_lead_to_files(source):
+    for path in notebooks.build(source):
+        links = re.findall(r"\]\(([^):#]+)\)", "\n".join(cell.source for cell in read(path).cells))
+        assert links, "The other language is linked, at least."
+        assert [link for link in links if not (path.parent / link).is_file()] == [], path
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
