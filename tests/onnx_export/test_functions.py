@@ -192,7 +192,8 @@ def test_a_branch_stays_whole_and_takes_what_it_uses(saved):
 
 
 def node(kind, given, made, scopes=None, classes=None, **properties):
-    result = onnx.helper.make_node(kind, given, made, f"node_{made[0]}")
+    attributes = {name: properties.pop(name) for name in ("body", "num_scan_inputs", "keepdims") if name in properties}
+    result = onnx.helper.make_node(kind, given, made, f"node_{made[0]}", **attributes)
     if scopes is not None:
         properties["pkg.torch.onnx.name_scopes"] = repr(["", *scopes, made[0]])
         properties["pkg.torch.onnx.class_hierarchy"] = repr(["Net", *(classes or ["lib.Block"] * len(scopes)), "aten"])
@@ -276,6 +277,38 @@ def test_constants_stand_where_they_are_used_and_large_ones_are_passed():
     assert [item.op_type for item in first.node] == ["Constant", "Mul"]
     assert (list(first.input), list(second.input)) == (["x"], ["a", "many"])
     assert [item.name for item in grouped.graph.initializer] == ["two", "many"]
+    assert same(model, grouped)
+
+
+@pytest.mark.parametrize("kind", ["Loop", "Scan"])
+def test_a_loop_stays_whole_with_what_its_body_takes_from_outside(kind):
+    value = onnx.helper.make_tensor_value_info
+    weight = onnx.numpy_helper.from_array(np.arange(5000, dtype="float32"), "weight")
+    three = onnx.numpy_helper.from_array(np.array(3, "int64"), "three")
+    state, made = value("s", FLOAT, [2]), value("t", FLOAT, [2])
+    inside = [
+        node("Add", ["s", "a"], ["u"], ["loop", "loop.step"]),
+        node("ReduceMax", ["weight"], ["m"], ["loop", "loop.step"], keepdims=0),
+        node("Div", ["u", "m"], ["t"], ["loop", "loop.step"]),
+    ]
+    if kind == "Loop":
+        go = [value("i", onnx.TensorProto.INT64, []), value("go", onnx.TensorProto.BOOL, [])]
+        inside.append(onnx.helper.make_node("Identity", ["go"], ["on"]))
+        body = onnx.helper.make_graph(inside, "body", [*go, state], [value("on", onnx.TensorProto.BOOL, []), made])
+        turn = node(kind, ["three", "", "b"], ["c"], ["loop"], body=body)
+    else:
+        inside.append(onnx.helper.make_node("Identity", ["e"], ["f"]))
+        each = [value("e", FLOAT, []), value("f", FLOAT, [])]
+        body = onnx.helper.make_graph(inside, "body", [state, each[0]], [made, each[1]])
+        turn = node(kind, ["b", "x"], ["c", "d"], ["loop"], body=body, num_scan_inputs=1)
+    steps = [node("Neg", ["x"], ["a"], ["pre"]), node("Abs", ["a"], ["b"], ["loop"]), turn]
+    model = flat([*steps, node("Neg", ["c"], ["y"], ["post"])], "y", [weight, *([three] if kind == "Loop" else [])])
+    grouped, notes = regroup(model)
+    assert notes == ()
+    assert calls(grouped) == [("pre", "pre.Block"), ("loop", "loop.Block"), ("post", "post.Block")]
+    (function,) = (item for item in grouped.functions if item.name == "loop.Block")
+    assert [item.op_type for item in function.node][-1] == kind
+    assert {"a", "weight"} <= set(function.input)
     assert same(model, grouped)
 
 

@@ -260,6 +260,7 @@ function identify(item) {
         item.element.classList.add(`nbv-${mark}`);
     }
     item.element.classList.toggle('nbv-failed', isFailed(node));
+    item.element.classList.toggle('nbv-module', node.type.category === 'module');
     if (node.opens) {
         item.definition.element.classList.add('nbv-toggle');
     }
