@@ -413,6 +413,7 @@ training.history[["train_loss", "val_loss", "val_accuracy", "val_f1"]].round(3)
 #
 # 准确率会骗人。九个数字里只有一个是 8。*永远*回答“没有圈”的人有一半以上是对的，却什么也没学会。**F1** 单独看每个类别：说是这一类的，有多少说对了（*精确率*）；真正属于这一类的，找出了多少（*召回率*）。再对各类取平均，光靠大类别就得不到高分。
 
+
 # %%
 class AlwaysNone(nn.Module):
     def forward(self, x):

@@ -63,6 +63,7 @@ assert accuracy > 0.93
 #
 # `forward` 没做的事，导出的文件里也不会有。我们的图像是在模型*之外*除以 16 的，用这个文件的人就得知道这一点。所以先把它放进模型里：让模型直接接受使用者手上的数据，给出使用者想要的结果。
 
+
 # %%
 class FromPixels(nn.Module):
     def __init__(self, model):

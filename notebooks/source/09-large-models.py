@@ -114,6 +114,7 @@ assert kinds.total() - table.total_params == gpt2.lm_head.weight.numel()
 #
 # 一次 MAC 就是一次乘法加一次加法。一个权重矩阵的开销是：每个权重、**每个 token** 各一次 MAC。此外还有注意力：每个 token 都要看所有 token，所以这一部分随长度的平方增长。
 
+
 # %%
 def macs(tokens, width=768, layers=12, vocabulary=50257):
     matrices = tokens * (width * 3 * width + width * width + 2 * width * 4 * width)  # c_attn, c_proj, two of the mlp

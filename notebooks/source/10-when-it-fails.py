@@ -88,6 +88,7 @@ assert "in_features=96" in failure.hint
 #
 # 下面用一个小函数显示对一个模型的诊断：先是 PyTorch 的原话，再是提示。
 
+
 # %%
 def diagnose(model, *inputs):
     failure = show(model, *inputs, height=360).recording.failure
@@ -229,6 +230,7 @@ assert "takes 0 to 9, and the index at [0, 2] is 10" in failure.hint
 #
 # 残差连接把输入加到输出上。一旦用了步幅（stride），两者的大小就不一样了。
 
+
 # %%
 class Residual(nn.Module):
     def __init__(self, shortcut=None):
@@ -274,6 +276,7 @@ assert mended(features).shape == (1, 16, 8, 8)
 #
 # 普通的 Python 列表会让模型看不到里面的层。它们会运行，优化器却根本不知道它们的存在：
 
+
 # %%
 class Stack(nn.Module):
     def __init__(self, container):
@@ -307,6 +310,7 @@ assert sum(p.numel() for p in stack.parameters()) == 3 * (16 * 16 + 16) + 16 * 2
 # ### 没人要的广播
 #
 # 得分是 `8×1`，目标是 `8`。两者相减，PyTorch 会造出一张 `8×8` 的表，里面是*所有*的两两之差。它的平均值也能当损失用，只是不是你想要的那个。
+
 
 # %%
 class Loss(nn.Module):
@@ -345,6 +349,7 @@ assert torch.allclose(careful(x, target), nn.functional.mse_loss(careful.fc(x).s
 # ### 没有人调用的层
 #
 # `norm` 建好了，却从没用上。表格会写明 `not called`。
+
 
 # %%
 class Forgetful(nn.Module):
@@ -402,6 +407,7 @@ healthy = Stack(nn.ModuleList)
 tried = overfit_one_batch(healthy, data, lr=0.01, steps=150)
 print(tried)
 assert tried.learned
+
 
 # %%
 class Cut(nn.Module):
@@ -461,6 +467,7 @@ assert broken(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
 #
 # `nn.Flatten()` 会保留批量轴。如果换成 `x.flatten()` 会出什么问题？分别用一张和两张图像试一试。
 
+
 # %% tags=["solution"]
 class Flat(nn.Module):
     def __init__(self):
@@ -484,6 +491,7 @@ print(diagnose(Flat(), torch.zeros(2, 3, 2, 2)).kind)
 # ### 练习 3
 #
 # 下面的网络忘了写 `return`。调用它会得到什么？为什么图里没有输出？
+
 
 # %%
 class Silent(nn.Module):
