@@ -8,8 +8,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
+    from sphinx.writers.html5 import HTML5Translator
 
 ROOT = Path(__file__).resolve().parents[1]
 TUTORIALS = ROOT / "docs" / "tutorials"
@@ -21,6 +25,7 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ex
 exclude_patterns = ["**/.ipynb_checkpoints"]
 
 html_theme = "furo"
+html_math_renderer = "mathml"
 html_title = "notebookviz"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
@@ -64,7 +69,16 @@ def leave_out_widgets(_: Sphinx, env: Any) -> None:  # noqa: ANN401 - myst-nb ad
         facts.pop("js_files", None)
 
 
+def write_math(translator: HTML5Translator, node: nodes.math | nodes.math_block) -> None:
+    """Write a formula as MathML, which browsers draw themselves: MathJax would come from another host."""
+    block = isinstance(node, nodes.math_block)
+    formula = tex2mathml(node.astext(), as_block=block)
+    translator.body.append(f'<div class="math">{formula}</div>' if block else formula)
+    raise nodes.SkipNode
+
+
 def setup(app: Sphinx) -> None:
-    """Register the two functions above."""
+    """Register the functions above."""
     app.connect("config-inited", copy_notebooks)
     app.connect("env-updated", leave_out_widgets)
+    app.add_html_math_renderer("mathml", (write_math, None), (write_math, None))

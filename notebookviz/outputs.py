@@ -55,9 +55,13 @@ class Outputs:
         from IPython.display import publish_display_data
 
         publish_display_data(self._standing(), transient=self._named(""))  # type: ignore[no-untyped-call]
-        if script := self._script():
-            publish_display_data({SCRIPT: script}, transient=self._named("-script"))  # type: ignore[no-untyped-call]
+        self._put_script(update=False)
         self._shown = True
+
+    def renew(self) -> None:
+        """Python has opened, selected or coloured something: without the widget the panel opens like that."""
+        if self._shown:
+            self._put_script(update=True)
 
     def update(self, picture: bytes) -> None:
         """The page has drawn: its picture takes the place of the one before, wherever the panel is shown."""
@@ -67,10 +71,15 @@ class Outputs:
             self._picture = picture
             with suppress(RuntimeError, OSError):  # the kernel is about to end
                 publish_display_data(self._standing(), transient=self._named(""), update=True)  # type: ignore[no-untyped-call]
-                script = self._script() if self._late else ""
-                if script:
-                    publish_display_data({SCRIPT: script}, transient=self._named("-script"), update=True)  # type: ignore[no-untyped-call]
+                if self._late:
+                    self._put_script(update=True)
                 self._late = False
+
+    def _put_script(self, *, update: bool) -> None:
+        from IPython.display import publish_display_data
+
+        if script := self._script():
+            publish_display_data({SCRIPT: script}, transient=self._named("-script"), update=update)  # type: ignore[no-untyped-call]
 
     def _named(self, part: str) -> dict[str, Any]:
         return {"display_id": f"notebookviz-{self._key}{part}"}

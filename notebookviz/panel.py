@@ -85,6 +85,7 @@ class Panel(Saving, anywidget.AnyWidget):
         self._grace: threading.Timer | None = None
         self._closed = True
         self._told = False
+        self._driven = False
         self._events = itertools.count()
         self.run = cells.current_run()
         self.number = next(_numbers)
@@ -244,6 +245,7 @@ class Panel(Saving, anywidget.AnyWidget):
                 chosen = overlaid.key_of(overlays, name)
             self.overlays = overlays
             self.state = {**self.state, "overlay": chosen}
+            self._driven = True
         self._event("overlay", {"overlays": overlays, "chosen": chosen})
 
     def refresh(self, **options: object) -> None:
@@ -262,6 +264,7 @@ class Panel(Saving, anywidget.AnyWidget):
             self.graph = view.graph
             self.state = {**self.state, **moved}
             self._told = False
+            self._driven = True
             self._set_status(notice=None)
         self._event("graph", {}, (view.graph,))
 
@@ -299,7 +302,10 @@ class Panel(Saving, anywidget.AnyWidget):
             self.release()
 
     def cell_ended(self) -> None:
-        """Say so when the model is no longer the one that is drawn."""
+        """Keep what Python did in the notebook, and say so when the model is no longer the one that is drawn."""
+        if self._driven:
+            self._driven = False
+            self._outputs.renew()
         view = self._parts.view
         if view is None or self._told or view.mark is None:
             return
@@ -447,6 +453,7 @@ class Panel(Saving, anywidget.AnyWidget):
         change = {"opened": list(opened), "selected": selected}
         with self._lock:
             self.state = {**self.state, **change}
+            self._driven = True
         self._event("state", change)
 
     def _view(self) -> View:

@@ -149,6 +149,24 @@ def test_the_page_s_picture_takes_its_place_in_the_output(kernel):
             assert each["transient"]["display_id"].startswith("notebookviz-")
 
 
+def test_what_python_opens_selects_and_colours_is_kept_for_when_there_is_no_kernel(kernel):
+    ((_, _, script), _) = kernel.run("panel = show(Net())\npanel.select('fc')", cell="kept")
+    assert '"selected": null' in script["application/javascript"]
+
+    def renewed():
+        found = [content for kind, content in kernel.heard if kind == "update_display_data"]
+        assert all(content["transient"]["display_id"].endswith("-script") for content in found)
+        return [content["data"]["application/javascript"] for content in found]
+
+    (selected,) = renewed()
+    assert '"selected": 1' in selected
+    kernel.run("panel.overlay('mine', {'fc': 3})", cell="later")
+    (coloured,) = renewed()
+    assert '"name": "mine"' in coloured
+    kernel.run("1 + 1", cell="other")
+    assert renewed() == []
+
+
 def test_a_panel_shown_again_in_another_cell_is_the_same_widget(kernel):
     first, _ = kernel.run("panel = show(Net())\npanel", cell="a")
     second, _ = kernel.run("panel", cell="b")
