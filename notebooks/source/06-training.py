@@ -515,7 +515,8 @@ try:
 except pickle.UnpicklingError as error:
     print("1.", str(error).partition(".")[0])
     refused = True
-assert refused and not trace.exists()
+assert refused
+assert not trace.exists()
 
 # %%
 print("2.", *calls("free-model.pt"))  # 2. list what it would call
@@ -530,7 +531,8 @@ try:
 except LoadingError as error:
     print("3.", error)
     refused_too = True
-assert refused_too and not trace.exists()
+assert refused_too
+assert not trace.exists()
 
 # %% [markdown] lang="en"
 # 4\. Look at it in Netron, which reads the instructions and carries none of them out. You see the tensor, and nothing happens:

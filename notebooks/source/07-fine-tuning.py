@@ -115,7 +115,8 @@ def loops(which):
 
 
 print({name: loops(few).count(number) for number, name in enumerate(NAMES)})
-assert not set(few) & set(held_out) and not set(general) & set(rest)
+assert not set(few) & set(held_out)
+assert not set(general) & set(rest)
 
 figure, axes = plt.subplots(1, 8, figsize=(8, 1.4))
 for index, axis in zip(few, axes):
@@ -334,7 +335,8 @@ replace_head(fresh, 3)
 train_only(fresh, "head")
 rates = find_learning_rate(fresh, train_loader, lowest=1e-4, highest=1, steps=25)
 print(rates)
-assert rates.suggestion is not None and 1e-4 < rates.suggestion < 1
+assert rates.suggestion is not None
+assert 1e-4 < rates.suggestion < 1
 rates.plot()
 
 # %% [markdown] lang="en"

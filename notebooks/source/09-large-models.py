@@ -80,7 +80,7 @@ def by_kind(table):
 
 def draw(counts, title):
     names, numbers = zip(*counts.most_common()[::-1])
-    figure, axis = plt.subplots(figsize=(7, 3.5), layout="constrained")
+    _, axis = plt.subplots(figsize=(7, 3.5), layout="constrained")
     axis.barh(names, [number / 1e6 for number in numbers])
     axis.set(title=title, xlabel="million parameters")
     plt.show()

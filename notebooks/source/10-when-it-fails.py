@@ -314,7 +314,7 @@ assert sum(p.numel() for p in stack.parameters()) == 3 * (16 * 16 + 16) + 16 * 2
 
 # %%
 class Loss(nn.Module):
-    def __init__(self, squeeze=False):
+    def __init__(self, *, squeeze=False):
         super().__init__()
         self.fc = nn.Linear(4, 1)
         self.squeeze = squeeze
