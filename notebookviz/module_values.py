@@ -150,5 +150,5 @@ def _histogram(values: Tensor) -> Histogram | None:
     low, high = float(finite.min()), float(finite.max())
     if low == high:
         return Histogram(low, high, (finite.numel(),))
-    counts = torch.histc(finite, BINS, low, high)
+    counts = torch.histc(finite, min(BINS, max(5, finite.numel() // 4)), low, high)
     return Histogram(low, high, tuple(int(count) for count in counts))

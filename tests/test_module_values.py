@@ -45,9 +45,10 @@ def test_what_is_not_finite_is_counted_and_left_out():
 
 
 def test_the_histogram_counts_all_values():
-    tensor = torch.cat([torch.zeros(10), torch.ones(5)])
+    tensor = torch.cat([torch.zeros(100), torch.ones(70)])
     counts = tensor_values(tensor, "x", "parameter").histogram.counts
-    assert (len(counts), counts[0], counts[-1]) == (values.BINS, 10, 5)
+    assert (len(counts), counts[0], counts[-1]) == (values.BINS, 100, 70)
+    assert len(tensor_values(torch.arange(8.0), "x", "parameter").histogram.counts) == 5  # few values, few bars
     assert tensor_values(torch.ones(4), "x", "parameter").histogram.counts == (4,)
 
 

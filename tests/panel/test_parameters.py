@@ -74,3 +74,25 @@ def test_a_saved_page_says_that_there_is_no_kernel(tab, shown, drawn, tmp_path):
     expect(tab.locator(".values")).to_contain_text(
         "This is a saved view: without a kernel there are no values to read."
     )
+
+
+def test_cells_are_shown_to_copy_where_no_notebook_takes_them(tab, drawn, monkeypatch, tmp_path):
+    monkeypatch.setattr(api.webbrowser, "open", lambda _: False)
+    monkeypatch.chdir(tmp_path)
+    model, x, y = nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 2)), torch.zeros(12, 6), torch.arange(12) % 2
+    monkeypatch.setattr("notebookviz.training.variables", lambda: {"model": model, "x": x, "y": y})
+    panel = api.show(model, x)
+    tab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    tab.goto(panel.url)
+    drawn(tab)
+    tab.get_by_role("button", name="Fine-tune", exact=True).click()
+    tab.get_by_label("Learn from").select_option("x, y")
+    tab.get_by_role("button", name="Insert as cells").click()
+    sheet = tab.get_by_role("dialog", name="Cells")
+    expect(sheet.get_by_role("button", name="below")).to_have_count(0)
+    sheet.get_by_role("button", name="Copy cell 1", exact=True).click()
+    expect(sheet.get_by_role("status")).to_have_text("Copied cell 1.")
+    assert tab.evaluate("navigator.clipboard.readText()").startswith("# 1. Load: model is what your own cell")
+    tab.keyboard.press("Escape")
+    expect(sheet).to_have_count(0)
+    panel.close()

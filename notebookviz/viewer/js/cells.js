@@ -33,7 +33,7 @@ export function insertCells(sources, place) {
 }
 
 /**
- * Show cells, with what copies them, and inserts them where there is a notebook.
+ * Show cells, with what copies them, and where there is a notebook what inserts them.
  * @param {{cells: string[], notes: string[]}} written
  * @param {HTMLElement} place Where the notebook is looked for.
  * @returns {HTMLElement}
@@ -45,9 +45,9 @@ export function cellsList({ cells, notes }, place) {
         setTimeout(() => (said.textContent = ''), SAID);
     };
     const copy = async (text, what) => say(await copyText(text) ? `Copied ${what}.` : 'The browser did not let it copy; select the text.');
-    const insert = () => say(insertCells(cells, place) ? `Inserted ${cells.length} cells below.` : 'No notebook takes cells here; copy them.');
-    const tools = element('div', { class: 'tools' },
-        button({ icon: 'plus', text: 'Insert below', label: `Insert ${cells.length} cells below`, class: 'tool', press: insert }),
+    const insert = () => say(insertCells(cells, place) ? `Inserted ${cells.length} cells below.` : 'The notebook does not take them; copy them.');
+    const inserting = button({ icon: 'plus', text: 'Insert below', label: `Insert ${cells.length} cells below`, class: 'tool', press: insert });
+    const tools = element('div', { class: 'tools' }, document.querySelector('.jp-Notebook') ? inserting : null,
         button({ icon: 'copy', text: 'Copy all', label: 'Copy all cells', class: 'tool', press: () => copy(script(cells), 'all cells') }), said);
     const listed = cells.map((source, at) => element('section', { class: 'cell', 'aria-label': `Cell ${at + 1} of ${cells.length}` },
         button({ icon: 'copy', label: `Copy cell ${at + 1}`, class: 'tool', press: () => copy(source, `cell ${at + 1}`) }),
