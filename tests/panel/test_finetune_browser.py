@@ -56,7 +56,7 @@ def tuning(tab, panel, variables, drawn, nowhere):
     drawn(tab)
     tab.get_by_role("button", name="Fine-tune").click()
     tab.get_by_label("Learn from").select_option("train_set")
-    expect(step(tab, "run")).to_contain_text("steps")
+    expect(step(tab, "run")).to_contain_text("steps", timeout=60_000)
     return tab
 
 
@@ -116,7 +116,7 @@ def test_ticks_are_staged_until_start_and_colour_the_graph(tuning, model):
     expect(tuning.locator(".legend")).to_contain_text("staged until the training starts")
     tuning.get_by_role("button", name="Fine-tune").click()
     tuning.get_by_role("button", name="Start", exact=True).click()
-    tuning.locator('.tuning-run[data-state="done"]').wait_for()
+    tuning.locator('.tuning-run[data-state="done"]').wait_for(timeout=120_000)
     assert learning(model) == {"body.2.weight", "body.2.bias", "head.weight", "head.bias"}
     tuning.get_by_role("button", name="Graph", exact=True).click()
     expect(tuning.locator(".legend")).to_contain_text("frozen")
@@ -130,7 +130,7 @@ def test_a_run_is_shown_to_its_end_and_after_a_reload(tuning, model, drawn):
     expect(step(tuning, "run")).to_contain_text("24 steps")
     tuning.get_by_role("button", name="Start", exact=True).click()
     run = tuning.locator('.tuning-run[data-state="done"]')
-    run.wait_for()
+    run.wait_for(timeout=120_000)
     expect(run).to_contain_text("Done: epoch 8 of 8, step 24 of 24")
     expect(run).to_contain_text("samples/s")
     expect(run.locator(".result code").first).to_have_text("runs/classifier-1/last")
@@ -149,12 +149,12 @@ def test_stop_ends_it_and_a_second_training_is_refused(tuning, model):
     expect(step(tuning, "run")).to_contain_text("15,000 steps")
     tuning.get_by_label("Checkpoints in").fill("")
     tuning.get_by_role("button", name="Start", exact=True).click()
-    tuning.locator('.tuning-run[data-state="running"]').wait_for()
+    tuning.locator('.tuning-run[data-state="running"]').wait_for(timeout=60_000)
     with pytest.raises(api.InputError, match="already training"):
         fine_tune(model, DataLoader(TensorDataset(torch.zeros(8, 6), torch.arange(8) % 3), 4), verbose=False)
     expect(tuning.get_by_role("button", name="Start", exact=True)).to_be_disabled()
     tuning.get_by_role("button", name="Stop", exact=True).click()
-    tuning.locator('.tuning-run[data-state="stopped"]').wait_for()
+    tuning.locator('.tuning-run[data-state="stopped"]').wait_for(timeout=60_000)
     expect(tuning.locator(".tuning-run .message")).to_contain_text("Stopped after step")
     expect(tuning.get_by_role("button", name="Start", exact=True)).to_be_enabled()
 
@@ -163,7 +163,7 @@ def test_a_learning_rate_is_found_and_used(tuning, model):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     tuning.get_by_role("button", name="Find a learning rate").click()
     use = tuning.get_by_role("button", name=re.compile("^Use "))
-    use.wait_for()
+    use.wait_for(timeout=120_000)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     expect(tuning.locator('svg.curves[aria-label^="Loss by learning rate"]')).to_be_visible()
     use.click()
@@ -195,7 +195,7 @@ def test_two_models_keep_their_tabs_apart(tuning, variables, monkeypatch, drawn)
     expect(page.get_by_label("Learn from")).to_have_value("")
     tuning.get_by_label("Checkpoints in").fill("")
     tuning.get_by_role("button", name="Start", exact=True).click()
-    tuning.locator('.tuning-run[data-state="done"]').wait_for()
+    tuning.locator('.tuning-run[data-state="done"]').wait_for(timeout=120_000)
     expect(page.locator(".tuning-run")).to_be_hidden()
     page.close()
     other.close()
@@ -204,7 +204,7 @@ def test_two_models_keep_their_tabs_apart(tuning, variables, monkeypatch, drawn)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_serious_in_the_tab(tuning, theme):
     tuning.get_by_role("button", name="Start", exact=True).click()
-    tuning.locator('.tuning-run[data-state="done"]').wait_for()
+    tuning.locator('.tuning-run[data-state="done"]').wait_for(timeout=120_000)
     tuning.emulate_media(color_scheme=theme)
     found = Axe().run(tuning, context={"exclude": [["iframe"]]}).response["violations"]
     serious = [item for item in found if item["impact"] in {"serious", "critical"}]
