@@ -42,10 +42,11 @@ def test_both_readmes_have_the_same_code():
     assert english == chinese
 
 
-def test_each_page_is_in_the_site_and_each_link_leads_somewhere():
+def test_each_link_leads_somewhere_and_pictures_are_small():
     for page in PAGES:
         for target in re.findall(r"(?:\]\(|src=\"|srcset=\")(?!https?:|#)([^)\"#\s]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}, which is not there"
+            assert not target.endswith(".webp") or (page.parent / target).stat().st_size < 200_000, target
 
 
 @pytest.fixture(scope="module")
