@@ -74,7 +74,7 @@ class Evaluation:
             ``mae`` and ``r2``.
         classes: A record for each class.
         confusion: Counts, a row for each true class and a column for each said; None where there are no classes.
-        mistakes: The worst first: those where the model was surest.
+        mistakes: The worst first: those with the largest loss.
     """
 
     task: str
