@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pprint
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -212,17 +213,15 @@ def _load(recipe: Mapping[str, Any], name: str, weights: _Weights | None) -> tup
     elif library == "timm":
         lines += ["import timm", "", f"{name} = timm.create_model({known!r}, pretrained=False)"]
     else:
-        config = type(recipes.plain_model(recipe).config).__name__
-        settings = json.dumps(_difference(recipe), indent=4)
+        config = type(bare.config).__name__
+        settings = pprint.pformat(_difference(bare.config), width=100, sort_dicts=False)
         lines += [f"from transformers import {config}, {known}", ""]
-        settings = settings.replace(": null", ": None").replace(": true", ": True").replace(": false", ": False")
-        lines += [f"{name} = {known}({config}.from_dict({settings}))"]
+        lines += [f"settings = {settings}", f"{name} = {known}({config}.from_dict(settings))"]
     return "\n".join(lines), shapes
 
 
-def _difference(recipe: Mapping[str, Any]) -> dict[str, Any]:
+def _difference(config: Any) -> dict[str, Any]:  # noqa: ANN401 - of transformers
     """A configuration of transformers without what is its default anyway."""
-    config: Any = recipes.plain_model(recipe).config
     found: dict[str, Any] = json.loads(config.to_json_string(use_diff=True))
     return {key: value for key, value in found.items() if not key.startswith("_") and key != "transformers_version"}
 
