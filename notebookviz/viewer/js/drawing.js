@@ -7,6 +7,7 @@ import { watchDoubleClicks } from './clicks.js';
 import { Paint } from './paint.js';
 import { picture } from './picture.js';
 import { Lights } from './lights.js';
+import { Sidebar } from './sidebar.js';
 import { Sticky } from './sticky.js';
 import { Graph, Node } from './structure.js';
 import { hookGrapher } from './titles.js';
@@ -36,6 +37,7 @@ export function createDrawing(netron, grapher, host, post) {
             this._lights = new Lights(host.document);
             this._hits = { ids: [], within: [], current: null };
             this._paint = new Paint(host.document);
+            this.side = new Sidebar(host.document);
             this.variable = '';
             this._posted = null;
         }
@@ -145,43 +147,11 @@ export function createDrawing(netron, grapher, host, post) {
             Object.assign(this.options, options);
         }
 
-        /** Whether the sidebar is open. */
-        get beside() {
-            return Number(host.document.getElementById('sidebar').style.opacity) > 0;
-        }
-
-        /** Whether the sidebar is open and describes what is selected. */
-        get _describes() {
-            const titles = ['Node Properties', 'Connection Properties', 'Tensor Properties'];
-            return this.beside && titles.includes(host.document.getElementById('sidebar-title').textContent);
-        }
-
-        closeSidebar() {
-            host.document.getElementById('sidebar-closebutton').click();
-        }
-
         /** Closes the sidebar and keeps this node selected. @param {number} id */
         uncover(id) {
-            this.closeSidebar();
+            this.side.close();
             this.target.select([this.structure.node(id)], 'panel');
             this._next = id; // what the sidebar did to the selection is no choice
-        }
-
-        /** A sentence at the head of the sidebar of a tensor, if that is what is shown. */
-        remark(tensor, sentence) {
-            const sidebar = host.document.querySelector('#sidebar-content .sidebar-object');
-            if (this.shownTensor !== tensor || !sidebar) {
-                return;
-            }
-            let element = sidebar.querySelector('.nbv-remark');
-            if (!element) {
-                element = host.document.createElement('p');
-                element.className = 'nbv-remark';
-                element.setAttribute('role', 'status');
-                sidebar.prepend(element);
-            }
-            element.textContent = sentence;
-            element.hidden = !sentence;
         }
 
         /** Tells the panel what is drawn, once it is painted. */
@@ -226,11 +196,11 @@ export function createDrawing(netron, grapher, host, post) {
             }
             const node = id === null ? null : this.structure.node(id);
             const drawn = node !== null && Boolean(this.target.find(node));
-            if (changed && this._describes) {
+            if (changed && this.side.describes) {
                 if (drawn) {
                     this.showNodeProperties(node, 'panel');
                 } else {
-                    this.closeSidebar();
+                    this.side.close();
                 }
                 this._next = id; // what the sidebar did to the selection is no choice
             }
@@ -264,7 +234,7 @@ export function createDrawing(netron, grapher, host, post) {
 
         /** Fills the sidebar anew, if it describes the selected node. */
         _refill() {
-            if (this._describes && typeof this._posted === 'number') {
+            if (this.side.describes && typeof this._posted === 'number') {
                 this.showNodeProperties(this.structure.node(this._posted), 'panel');
                 this._next = this._posted; // what the sidebar did to the selection is no choice
             }
@@ -432,32 +402,19 @@ export function createDrawing(netron, grapher, host, post) {
             super.showNodeProperties(node, source);
             if (node instanceof Node) {
                 const found = codeOf(this.structure.recording, node.index, this.variable);
-                const section = codeSection(host.document, found, (text) => post({ type: 'copy', text }));
-                const sidebar = host.document.querySelector('#sidebar-content .sidebar-object');
-                sidebar.insertBefore(section, sidebar.querySelector('.sidebar-section'));
-            }
-        }
-
-        /** Says on the button that the text is in the clipboard. */
-        copied() {
-            const button = host.document.querySelector('.nbv-copy');
-            if (button) {
-                button.textContent = 'Copied';
-                setTimeout(() => {
-                    button.textContent = 'Copy';
-                }, 1500);
+                this.side.insert(codeSection(host.document, found, (text) => post({ type: 'copy', text })));
             }
         }
 
         showTensorProperties(argument, source) {
             this._forget();
-            this.shownTensor = argument.value[0] ? argument.value[0].initializer : null;
+            this.side.tensor = argument.value[0] ? argument.value[0].initializer : null;
             super.showTensorProperties(argument, source);
         }
 
         /** Values are fetched anew for each sidebar, so they are today's. */
         _forget() {
-            this.shownTensor = null;
+            this.side.tensor = null;
             if (this.structure) {
                 this.structure.forget();
             }
@@ -487,7 +444,7 @@ export function createDrawing(netron, grapher, host, post) {
     }
 
     const view = new Drawing();
-    watchDoubleClicks(host.document, () => view.beside, (id, open, beside) => {
+    watchDoubleClicks(host.document, () => view.side.open, (id, open, beside) => {
         if (view.structure && view.structure.opened.has(id) === open) {
             if (!beside) {
                 view.uncover(id); // the first click opened the sidebar, over what now opens

@@ -75,7 +75,7 @@ class Page {
                 drawing.light(message.ids, message.within, message.current);
                 break;
             case 'copied':
-                drawing.copied();
+                drawing.side.copied();
                 break;
             case 'overlay':
                 await drawing.settled();
@@ -138,14 +138,14 @@ class Page {
     }
 
     async _tensor(tensor) {
-        const slow = setTimeout(() => this._drawing.remark(tensor, 'Waiting for the kernel; the values come when it answers.'), 700);
+        const slow = setTimeout(() => this._drawing.side.remark(tensor, 'Waiting for the kernel; the values come when it answers.'), 700);
         try {
             const answer = await this._port.request('tensor', { name: tensor.name });
-            this._drawing.remark(tensor, answer.result.description || '');
+            this._drawing.side.remark(tensor, answer.result.description || '');
             return answer;
         } catch (error) {
             tensor.description = error.message;
-            this._drawing.remark(tensor, error.message);
+            this._drawing.side.remark(tensor, error.message);
             throw error;
         } finally {
             clearTimeout(slow);
@@ -169,7 +169,7 @@ class Page {
             'zoom-in': () => drawing.zoomIn(),
             'zoom-out': () => drawing.zoomOut(),
             'zoom-reset': () => drawing.resetZoom(),
-            'close-sidebar': () => drawing.closeSidebar(),
+            'close-sidebar': () => drawing.side.close(),
             'properties': () => drawing.showModelProperties()
         };
         if (drawing.target && commands[name]) {

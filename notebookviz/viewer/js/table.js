@@ -2,14 +2,14 @@
 
 import { Ruler, comfortable, fitting, indent } from './columns.js';
 import { overlayColumn } from './colouring.js';
-import { count, memory } from './format.js';
 import { element } from './dom.js';
+import { said, signs } from './marks.js';
+import { footCells, headCells } from './table_ends.js';
 import { Tree } from './tree.js';
 
 const ROW = 24;
 const OVERSCAN = 8;
 const MEASURED = 2000;
-const MARKS = { failed: ['failed', '✕'], unfinished: ['not finished', '…'], uncalled: ['not called', '–'], unused: ['result unused', '–'], broadcast: ['broadcast', '!'] };
 let tables = 0;
 
 /**
@@ -127,9 +127,9 @@ export class Table {
         if (!this._places.has(this._active)) {
             this._active = this._nearest(this._active);
         }
-        const said = error || (wanted?.size === 0 ? `No module matches “${this._filter}”.` : '');
-        this._empty.hidden = !said;
-        this._empty.textContent = said;
+        const sentence = error || (wanted?.size === 0 ? `No module matches “${this._filter}”.` : '');
+        this._empty.hidden = !sentence;
+        this._empty.textContent = sentence;
         this._hide();
     }
 
@@ -159,7 +159,7 @@ export class Table {
             this.grid.style.setProperty('--columns', widths.join(' '));
             this.grid.setAttribute('aria-colcount', String(columns.length));
             this._drawHead();
-            this._drawFoot();
+            this._foot.replaceChildren(...footCells(this._columns, this._recording));
         }
         this._draw();
     }
@@ -180,37 +180,9 @@ export class Table {
     _measured() {
         const modules = this._recording.nodes.filter(({ index }) => this._recording.isRow(index)).slice(0, MEASURED);
         return Math.max(...modules.map(({ index }) => {
-            const mark = this._said(index).includes('failed') ? 'failed' : '';
+            const mark = said(this._recording.marks(index)).includes('failed') ? 'failed' : '';
             return this._ruler.name(this._recording.ancestors(index).length + 1, this.tree.name(index), mark);
         }));
-    }
-
-    _drawHead() {
-        this._head.replaceChildren(...this._columns.map((column) => {
-            const sorted = this._sort?.key === column.key ? this._sort : null;
-            const press = element('button', {
-                type: 'button', tabindex: '-1', title: `${column.help}. Click to sort.`, text: column.title,
-                on: { click: () => this._sortBy(column) }
-            }, element('span', { class: 'arrow', 'aria-hidden': 'true', text: sorted ? (sorted.down ? '▾' : '▴') : '' }));
-            return element('div', {
-                role: 'columnheader', class: column.number ? 'cell number' : 'cell',
-                'aria-sort': sorted ? (sorted.down ? 'descending' : 'ascending') : 'none'
-            }, press);
-        }));
-    }
-
-    _drawFoot() {
-        const { totals, nodes } = this._recording;
-        const modules = nodes.filter((node) => node.kind === 'module').length;
-        const texts = {
-            name: `Total of ${modules.toLocaleString('en')}`, params: count(totals.params), trainable: count(totals.trainable),
-            share: totals.params ? '100%' : '', macs: totals.macs ? count(totals.macs) : '', output: totals.bytes ? memory(totals.bytes) : ''
-        };
-        const full = { params: totals.params, trainable: totals.trainable, macs: totals.macs };
-        this._foot.replaceChildren(...this._columns.map((column) => element('div', {
-            role: 'gridcell', class: column.number ? 'cell number' : 'cell', text: texts[column.key] ?? '',
-            title: column.key === 'output' ? 'Memory of all parameters and buffers' : full[column.key]?.toLocaleString('en') ?? null
-        })));
     }
 
     _sortBy(column) {
@@ -250,6 +222,10 @@ export class Table {
             this._frame = null;
             this._draw();
         });
+    }
+
+    _drawHead() {
+        this._head.replaceChildren(...headCells(this._columns, this._sort, (column) => this._sortBy(column)));
     }
 
     _draw() {
@@ -302,23 +278,16 @@ export class Table {
     }
 
     _name(line, node) {
-        const said = this._said(line.id);
+        const words = said(this._recording.marks(line.id));
         const name = node.kind === 'fold' && this._typed ? node.name : this.tree.name(line.id);
-        const cell = element('div', { role: 'gridcell', class: 'cell name', title: `${node.kind === 'fold' ? `${node.type}: ${node.name}` : node.path || node.type}${said.length ? `: ${said.join(', ')}` : ''}` });
+        const cell = element('div', { role: 'gridcell', class: 'cell name', title: `${node.kind === 'fold' ? `${node.type}: ${node.name}` : node.path || node.type}${words.length ? `: ${words.join(', ')}` : ''}` });
         cell.style.paddingLeft = `${indent(line.level)}px`;
         cell.append(element('span', { class: line.parent && line.id !== 0 ? 'twist' : 'twist none', 'aria-hidden': 'true' }), ...(this._ticks ? [this._ticks.box(node, name)] : []), element('span', { class: 'text', text: name }));
-        if (said.length) {
-            const whole = this._ruler.name(line.level, name, said.join(', ')) <= this._room;
-            const signs = Object.values(MARKS).filter(([word]) => said.includes(word)).map(([, sign]) => sign);
-            cell.append(element('span', { class: 'mark', text: whole ? said.join(', ') : signs.join(''), role: whole ? null : 'img', 'aria-label': whole ? null : said.join(', ') }));
+        if (words.length) {
+            const whole = this._ruler.name(line.level, name, words.join(', ')) <= this._room;
+            cell.append(element('span', { class: 'mark', text: whole ? words.join(', ') : signs(words), role: whole ? null : 'img', 'aria-label': whole ? null : words.join(', ') }));
         }
         return cell;
-    }
-
-    /** What is special about a row, in words. */
-    _said(id) {
-        const marks = this._recording.marks(id);
-        return Object.keys(MARKS).filter((mark) => marks.includes(mark)).map((mark) => MARKS[mark][0]);
     }
 
     /** Tell screen readers which row is the current one. */
