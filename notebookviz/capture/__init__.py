@@ -20,8 +20,9 @@ from notebookviz.capture import (
     transformer_inputs,
 )
 from notebookviz.capture.real import RealCopy, Unreal, filled
+from notebookviz.capture.scribe import message
 from notebookviz.capture.skeleton import Skeleton
-from notebookviz.capture.trace import Tracer, message
+from notebookviz.capture.trace import Tracer
 from notebookviz.errors import InputError
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from notebookviz.capture import describe, flow, hints, naming, operators, remarks, source
 from notebookviz.capture.case import operands, speaks_of_dtypes
-from notebookviz.capture.trace import LONGEST_MESSAGE, MOST_CALLS, Crowded, Stopped, message
+from notebookviz.capture.scribe import LONGEST_MESSAGE, message
+from notebookviz.capture.trace import MOST_CALLS, Crowded, Stopped
 from notebookviz.graph.records import (
     Argument,
     Attribute,

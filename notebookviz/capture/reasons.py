@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from notebookviz.capture import flow, naming, operators, source
-from notebookviz.capture.trace import message
+from notebookviz.capture.scribe import message
 
 if TYPE_CHECKING:
     from notebookviz.capture.draft import Draft
