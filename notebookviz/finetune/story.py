@@ -6,6 +6,7 @@ import dataclasses
 import math
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from notebookviz.errors import NotebookvizError
@@ -163,7 +164,8 @@ class Story(Watcher):
         moment = time.monotonic()
         if now or moment - self._told > _PAUSE:
             self._told = moment
-            self._tell(self.snapshot())
+            with suppress(Exception):  # a panel that was closed meanwhile ends no training
+                self._tell(self.snapshot())
 
 
 def _plain(epoch: Epoch) -> dict[str, Any]:

@@ -392,6 +392,19 @@ def test_a_training_in_a_cell_is_watched_too_and_can_be_stopped():
     del found
 
 
+def test_who_can_not_be_told_ends_no_training():
+    model = network()
+
+    def gone(_):
+        raise RuntimeError("this panel was closed")
+
+    story = Story(gone)
+    watch(model, story)
+    training = fine_tune(model, DataLoader(points(classes=4), batch_size=16), epochs=1, verbose=False)
+    assert training.finished
+    assert story.state == "done"
+
+
 def test_a_training_that_raises_is_told_as_failed():
     model = network()
     found, told = session(model)

@@ -35,9 +35,11 @@ export function chart(title, lines, options = {}) {
             svg.append(shape('line', { class: 'rule', x1: EDGE.left, x2: WIDTH - EDGE.right, y1: up.at(value), y2: up.at(value) }),
                 text(number(value), EDGE.left - 6, up.at(value) + 4, 'end'));
         }
-        const ends = [...new Set([across.low, across.high])];
-        ends.forEach((end, index) => svg.append(text(options.log ? (10 ** end).toExponential(0) : number(end), across.at(end), HEIGHT - 5, index ? 'end' : 'start')));
-        if (options.across) {
+        const ats = points.map(([at]) => at);
+        const ends = [...new Set([ats.reduce((a, b) => Math.min(a, b)), ats.reduce((a, b) => Math.max(a, b))])];
+        const anchors = ends.length > 1 ? ['start', 'end'] : ['middle'];
+        ends.forEach((end, index) => svg.append(text(options.log ? end.toExponential(0) : number(end), across.at(place(end)), HEIGHT - 5, anchors[index])));
+        if (options.across && ends.length > 1) {
             svg.append(text(options.across, (EDGE.left + WIDTH - EDGE.right) / 2, HEIGHT - 5, 'middle'));
         }
         if (options.mark) {
@@ -80,7 +82,7 @@ function scale(numbers, from, to) {
     for (let tick = Math.ceil(low / step) * step; tick <= high + step / 1e6; tick += step) {
         ticks.push(Number(tick.toPrecision(12)));
     }
-    return { low, high, ticks, at: (value) => from + (value - low) / (high - low) * (to - from) };
+    return { ticks, at: (value) => from + (value - low) / (high - low) * (to - from) };
 }
 
 /** The next round step: 1, 2 or 5 and zeros. */
