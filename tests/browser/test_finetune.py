@@ -108,6 +108,7 @@ def test_by_keyboard_over_the_comm_and_while_a_cell_trains(notebook7, open_noteb
     keys = page.keyboard
     tab_to(page, "Fine-tune")
     keys.press("Enter")
+    page.get_by_label("Learn from").locator("option").nth(1).wait_for(state="attached")
     tab_to(page, "Learn from")
     keys.type("train_set")
     page.locator(".samples li img").first.wait_for()
