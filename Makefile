@@ -35,6 +35,7 @@ lint: $(VENV)/.test
 bench: $(VENV)/.test $(VENV)/.browser ## Compare show() with the road it replaces; JSON in artifacts/
 	$(BIN)/python benchmarks/run.py $(ARGS)
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/notebook.py
 	$(BIN)/python benchmarks/capture.py
 	$(BIN)/python benchmarks/finetune.py
 

@@ -46,7 +46,8 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=find_browser(), args=list(ARGUMENTS))
         results = measured(Notebook(server, open_context(browser), Traffic()), options.panels)
         browser.close()
-    print(f"{options.panels} panels in a notebook: " + ", ".join(f"{name} {value:.2f}" for name, value in results.items()))
+    told = ", ".join(f"{name} {value:.2f}" for name, value in results.items())
+    print(f"{options.panels} panels in a notebook: {told}")
     options.output.parent.mkdir(exist_ok=True)
     options.output.write_text(json.dumps(results, indent=1) + "\n")
     return 0
