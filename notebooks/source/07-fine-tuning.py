@@ -403,7 +403,9 @@ training = fine_tune(
     transform=prepare,
     folder="loops",
 )
-training.history[["train_loss", "val_loss", "val_accuracy", "val_f1"]].round(3)
+from notebookviz import plots
+
+plots.curves(training)
 
 # %% [markdown] lang="en"
 # ## Judge it
@@ -438,17 +440,20 @@ assert judged.metrics["f1"] > lazy.metrics["f1"] + 0.3
 # **混淆矩阵**说明什么被认成了什么：每一行是一个真实类别，每一列是一种回答。对角线上的是答对的。
 
 # %%
-figure, axis = plt.subplots(figsize=(3.6, 3.2), layout="constrained")
-axis.imshow(judged.confusion, cmap="Blues")
-for row in range(3):
-    for column in range(3):
-        dark = judged.confusion[row, column] > judged.confusion.max() / 2
-        axis.text(column, row, int(judged.confusion[row, column]), ha="center", color="white" if dark else "black")
-axis.set(xticks=range(3), xticklabels=NAMES, yticks=range(3), yticklabels=NAMES, xlabel="said", ylabel="true")
-plt.show()
-
 assert judged.confusion.sum() == len(held_out)
 assert abs(judged.confusion.trace() / len(held_out) - judged.metrics["accuracy"]) < 1e-6
+plots.confusion_matrix(judged)
+
+# %% [markdown] lang="en"
+# And look at its worst mistakes, those with the largest loss. Some are written so that you would hesitate too.
+
+# %% [markdown] lang="zh"
+# 再看看错得最厉害（损失最大）的图像。其中有些写得连你也会犹豫。
+
+# %%
+assert judged.mistakes
+assert all(mistake.label != mistake.predicted for mistake in judged.mistakes)
+plots.mistakes(judged)
 
 # %% [markdown] lang="en"
 # ## Forgetting `eval()`, and worse
@@ -540,12 +545,12 @@ show(clicked, prepare(pictures[0])[None])
 # %% [markdown] lang="en"
 # ## The same as plain PyTorch
 #
-# No magic is behind it. `fine_tune_cells` writes what `fine_tune` would do as cells without notebookviz. **Insert … below** puts them there, for you to change. The Fine-tune tab has the same under *Insert as cells*.
+# No magic is behind it. `fine_tune_cells` writes what `fine_tune` would do as cells without notebookviz. **Insert below** puts them there, for you to change. The Fine-tune tab has the same under *Insert as cells*.
 
 # %% [markdown] lang="zh"
 # ## 还原成普通的 PyTorch
 #
-# 背后没有什么魔法。`fine_tune_cells` 把 `fine_tune` 要做的事写成不依赖 notebookviz 的单元格。点 **Insert … below** 就能把它们插到下面，随你修改。Fine-tune 标签页里的 *Insert as cells* 也是同样的功能。
+# 背后没有什么魔法。`fine_tune_cells` 把 `fine_tune` 要做的事写成不依赖 notebookviz 的单元格。点 **Insert below** 就能把它们插到下面，随你修改。Fine-tune 标签页里的 *Insert as cells* 也是同样的功能。
 
 # %%
 from notebookviz import fine_tune_cells
