@@ -105,9 +105,12 @@ def test_newcomer_follows_the_readme_to_a_fine_tuned_model(installed, tmp_path):
                 newcomer.run(block.text, block.place)
         assert Path(newcomer.ask("__import__('notebookviz').__file__")).is_relative_to(target)
         assert newcomer.ask("(summary(model).total_params, panel.title)") == [11_177_538, "ResNet"]
-        assert newcomer.ask("training.epochs[-1].metrics")["val_accuracy"] == 1
+        losses = newcomer.ask("[epoch.train_loss for epoch in training.epochs]")
         said = newcomer.ask("load_fine_tuned('runs/flowers').predict('rose.jpg')")
-    assert said[0][0] == "rose"
-    assert said[0][1] > 0.5
+    # The body's weights are random here; how well real ones learn is seen in tests/finetune.
+    assert len(losses) == 5
+    assert losses[-1] < losses[0]
+    assert {name for name, _ in said} == {"daisy", "rose"}
+    assert sum(share for _, share in said) == pytest.approx(1, abs=1e-3)
     assert (tmp_path / "model.html").stat().st_size > 100_000
     assert (tmp_path / "runs" / "flowers" / "best" / "model.safetensors").exists()
