@@ -327,7 +327,7 @@ assert careful.metrics["accuracy"] > head_only.metrics["accuracy"] - 0.03
 # 一开始用多大的学习率？`find_learning_rate` 把许多学习率各试一小会儿，最后把模型恢复原样。
 
 # %%
-from notebookviz import find_learning_rate
+from notebookviz import find_learning_rate, plots
 
 torch.manual_seed(0)
 fresh = pretrained_body()
@@ -337,7 +337,7 @@ rates = find_learning_rate(fresh, train_loader, lowest=1e-4, highest=1, steps=25
 print(rates)
 assert rates.suggestion is not None
 assert 1e-4 < rates.suggestion < 1
-rates.plot()
+plots.learning_rates(rates)
 
 # %% [markdown] lang="en"
 # ## The wrong transform
@@ -403,8 +403,6 @@ training = fine_tune(
     transform=prepare,
     folder="loops",
 )
-from notebookviz import plots
-
 plots.curves(training)
 
 # %% [markdown] lang="en"

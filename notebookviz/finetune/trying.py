@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from notebookviz.errors import InputError, MissingExtraError
+from notebookviz.errors import InputError
 from notebookviz.finetune import checks
 from notebookviz.finetune.accelerating import accelerating
 from notebookviz.finetune.events import Callback
@@ -37,7 +37,7 @@ _LEARNED: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class LearningRates:
-    """What a range test found; ``print`` it, or ``.plot()`` it.
+    """What a range test found; ``print`` it, or draw it by ``plots.learning_rates``.
 
     Attributes:
         rates: The learning rates tried, rising.
@@ -50,29 +50,6 @@ class LearningRates:
     losses: tuple[float, ...]
     smoothed: tuple[float, ...]
     suggestion: float | None
-
-    def plot(self) -> Any:  # noqa: ANN401 - matplotlib is an extra
-        """The losses over the learning rates, as a matplotlib figure.
-
-        Raises:
-            MissingExtraError: matplotlib is not installed.
-        """
-        try:
-            from matplotlib.figure import Figure
-        except ImportError as error:
-            raise MissingExtraError("matplotlib", extra="plots") from error
-        figure = Figure(figsize=(6, 3.5), layout="constrained")
-        axes = figure.add_subplot()
-        axes.plot(self.rates, self.losses, alpha=0.3, label="loss")
-        axes.plot(self.rates, self.smoothed, label="smoothed")
-        if self.suggestion is not None:
-            axes.axvline(self.suggestion, linestyle="--", color="black", label=f"suggestion {self.suggestion:.1e}")
-        axes.set(xscale="log", xlabel="learning rate", ylabel="loss")
-        low, high = min(self.losses), max(self.losses[0], self.smoothed[0])
-        margin = 0.1 * (high - low) or 1.0
-        axes.set_ylim(low - margin, high + 3 * margin)  # a loss that has left all bounds would flatten the rest
-        axes.legend()
-        return figure
 
     def __str__(self) -> str:
         """One sentence."""

@@ -8,6 +8,6 @@ Example:
 """
 
 from notebookviz.plots.parameters import filters, histograms
-from notebookviz.plots.performance import confusion_matrix, curves, mistakes
+from notebookviz.plots.performance import confusion_matrix, curves, learning_rates, mistakes
 
-__all__ = ["confusion_matrix", "curves", "filters", "histograms", "mistakes"]
+__all__ = ["confusion_matrix", "curves", "filters", "histograms", "learning_rates", "mistakes"]

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from notebookviz.errors import InputError
 from notebookviz.finetune.evaluation import Evaluation
 from notebookviz.finetune.result import Training
+from notebookviz.finetune.trying import LearningRates
 from notebookviz.plots.figure import BLUE, GREEN, INK, ORANGE, Plot, drawing, ink_on
 from notebookviz.plots.pixels import picture
 
@@ -74,6 +75,45 @@ def curves(training: Any) -> Plot:  # noqa: ANN401 - a Training, or its history
                 axis.legend()
         for axis in axes[len(titles) :]:
             axis.remove()
+    return figure
+
+
+def learning_rates(found: Any) -> Plot:  # noqa: ANN401 - what find_learning_rate gave
+    """What a range test found: the loss over the learning rates, and the suggestion.
+
+    Args:
+        found: What :func:`notebookviz.find_learning_rate` returned.
+
+    Returns:
+        A figure.
+
+    Raises:
+        InputError: It is something else.
+
+    Example:
+        >>> from notebookviz.finetune.trying import LearningRates
+        >>> learning_rates(LearningRates((1e-3, 1e-2), (2.0, 1.0), (2.0, 1.5), 1e-3))
+        <Loss over 2 learning rates, suggestion 1.0e-03>
+    """
+    if not isinstance(found, LearningRates):
+        raise InputError(
+            f"learning_rates() got {type(found).__name__}; what find_learning_rate found is wanted.",
+            hint="Pass what find_learning_rate(model, loader) returned.",
+        )
+    said = "none" if found.suggestion is None else f"{found.suggestion:.1e}"
+    with drawing(f"Loss over {len(found.rates)} learning rates, suggestion {said}", 1, 1, (6, 3.5)) as (
+        figure,
+        (axis,),
+    ):
+        axis.plot(found.rates, found.losses, color=BLUE, alpha=0.3, label="loss")
+        axis.plot(found.rates, found.smoothed, color=BLUE, label="smoothed")
+        if found.suggestion is not None:
+            axis.axvline(found.suggestion, linestyle="--", color=INK, linewidth=1, label=f"suggestion {said}")
+        axis.set(xscale="log", xlabel="learning rate", ylabel="loss")
+        low, high = min(found.losses), max(found.losses[0], found.smoothed[0])
+        margin = 0.1 * (high - low) or 1.0
+        axis.set_ylim(low - margin, high + 3 * margin)  # a loss that has left all bounds would flatten the rest
+        axis.legend()
     return figure
 
 

@@ -44,13 +44,6 @@ def test_a_loss_that_never_falls_gives_no_suggestion():
     assert "none lets the loss fall" in str(found)
 
 
-def test_the_plot_shows_the_curve_and_the_suggestion():
-    found = find_learning_rate(digits.plain(), digits.loaders()[0], steps=20)
-    (axes,) = found.plot().axes
-    assert (axes.get_xscale(), axes.get_xlabel(), axes.get_ylabel()) == ("log", "learning rate", "loss")
-    assert len(axes.lines[1].get_xdata()) == 20
-
-
 def test_options_are_checked():
     with pytest.raises(InputError, match=r"^lowest is 1, highest 0\.1, steps 100\. Wanted are 0 < lowest < highest"):
         find_learning_rate(digits.plain(), digits.loaders()[0], lowest=1, highest=0.1)

@@ -12,6 +12,7 @@ from torch import nn
 
 from notebookviz import InputError, plots
 from notebookviz.finetune.evaluation import Evaluation, Mistake
+from notebookviz.finetune.trying import LearningRates
 from notebookviz.plots.figure import INK
 
 
@@ -90,6 +91,20 @@ def test_histograms_count_each_value():
         plots.histograms(model, "conv")
     with pytest.raises(InputError, match=r"'weight' has no values: it is on the meta device\."):
         plots.histograms(nn.Linear(2, 2, device="meta"))
+
+
+def test_learning_rates_show_the_losses_and_the_suggestion():
+    found = LearningRates((1e-3, 1e-2, 1e-1), (2.0, 1.0, 9.0), (2.0, 1.5, 1.7), 1e-2)
+    figure = plots.learning_rates(found)
+    (axis,) = figure.axes
+    assert (axis.get_xscale(), axis.get_xlabel(), axis.get_ylabel()) == ("log", "learning rate", "loss")
+    assert axis.lines[1].get_ydata().tolist() == [2.0, 1.5, 1.7]
+    assert axis.lines[2].get_xdata() == [1e-2, 1e-2]
+    assert figure._repr_html_().startswith(
+        '<svg role="img" aria-label="Loss over 3 learning rates, suggestion 1.0e-02"'
+    )
+    with pytest.raises(InputError, match=r"learning_rates\(\) got float; what find_learning_rate found is wanted\."):
+        plots.learning_rates(0.1)
 
 
 def test_filters_are_what_the_layer_holds():
