@@ -1,10 +1,11 @@
-/** Curves as a small drawing: axes, lines, what they are and their last values. */
+/** Curves as a small drawing: axes, lines, what they are and, where one comes after the other, their last values. */
 
 import { element } from './dom.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const WIDTH = 360;
 const HEIGHT = 150;
+const MOST_DOTS = 20; // more of them would be a chain of beads
 const EDGE = { left: 44, right: 10, top: 8, bottom: 20 };
 
 /**
@@ -49,13 +50,13 @@ export function chart(title, lines, options = {}) {
         for (const { kind, points: own } of drawn) {
             const spots = own.map(([at, value]) => [across.at(place(at)), clamp(up.at(value))].map((each) => each.toFixed(1)));
             svg.append(shape('polyline', { class: `curve ${kind}`, points: spots.map((spot) => spot.join()).join(' ') }));
-            if (spots.length === 1 || kind === 'val') {
+            if (spots.length === 1 || (kind === 'val' && spots.length <= MOST_DOTS)) {
                 spots.forEach(([x, y]) => svg.append(shape('circle', { class: `dot ${kind}`, cx: x, cy: y, r: 2.5 })));
             }
         }
     }
     const legend = element('figcaption', {}, element('b', { text: title }), ...drawn.map(({ name, kind, points: own }) => element('span', { class: `key ${kind}` },
-        `${name} ${number(own[own.length - 1][1])}`)));
+        options.log ? name : `${name} ${number(own[own.length - 1][1])}`)));
     return element('figure', { class: 'chart' }, legend, svg);
 }
 
@@ -70,14 +71,14 @@ function said(title, lines) {
     return `${title}: ${parts.join(', ') || 'nothing yet'}`;
 }
 
-/** Places numbers between two edges, with three round ticks. */
+/** Places numbers between two edges, with a few round ticks. */
 function scale(numbers, from, to) {
     let low = numbers.reduce((a, b) => Math.min(a, b), Infinity);
     let high = numbers.reduce((a, b) => Math.max(a, b), -Infinity);
     if (low === high) {
         [low, high] = [low - (Math.abs(low) || 1) / 10, high + (Math.abs(high) || 1) / 10];
     }
-    const step = round((high - low) / 3);
+    const step = round((high - low) / 4);
     const ticks = [];
     for (let tick = Math.ceil(low / step) * step; tick <= high + step / 1e6; tick += step) {
         ticks.push(Number(tick.toPrecision(12)));

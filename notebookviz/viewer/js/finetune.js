@@ -125,6 +125,7 @@ export class FineTune {
         this._complain('');
         try {
             await this._parts.ask('train', this._steps.asked);
+            this.node.scrollTop = 0; // where the training is seen
         } catch (error) {
             this._complain(error.message);
             this._steps.busy = runs(this._run);
@@ -166,7 +167,8 @@ export class FineTune {
             return;
         }
         const [low, high] = [Math.min(...losses), Math.max(losses[0], smoothed[0])];
-        const use = suggestion ? button({ text: `Use ${number(suggestion)}`, class: 'action', press: () => this._steps.take({ lr: Number(suggestion.toPrecision(2)) }) }) : null;
+        const lr = Number(suggestion?.toPrecision(2));
+        const use = suggestion ? button({ text: `Use ${number(lr)}`, class: 'action', press: () => this._steps.take({ lr }) }) : null;
         this._steps.rates.replaceChildren(...[chart('Loss by learning rate', [
             { name: 'loss', kind: 'train', points: rates.map((rate, index) => [rate, losses[index]]) },
             { name: 'smoothed', kind: 'val', points: rates.map((rate, index) => [rate, smoothed[index]]) }

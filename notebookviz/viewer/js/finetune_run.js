@@ -61,7 +61,7 @@ function facts(run) {
         found.push(`${duration(run.left)} left`);
     }
     if (run.seconds) {
-        found.push(`${duration(run.seconds)} so far`);
+        found.push(runs(run) ? `${duration(run.seconds)} so far` : `took ${duration(run.seconds)}`);
     }
     if (run.lr !== undefined) {
         found.push(`learning rate ${number(run.lr)}`);

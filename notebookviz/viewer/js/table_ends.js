@@ -27,8 +27,8 @@ export function headCells(columns, sort, press) {
 export function footCells(columns, { totals, nodes }) {
     const modules = nodes.filter((node) => node.kind === 'module').length;
     const texts = {
-        name: `Total of ${modules.toLocaleString('en')}`, params: count(totals.params), trainable: count(totals.trainable),
-        share: totals.params ? '100%' : '', macs: totals.macs ? count(totals.macs) : '', output: totals.bytes ? memory(totals.bytes) : ''
+        name: `Total of ${modules.toLocaleString('en')} module${modules === 1 ? '' : 's'}`, params: count(totals.params), trainable: count(totals.trainable),
+        share: totals.params ? '100%' : '', macs: totals.macs ? count(totals.macs) : '', output: totals.bytes ? `${memory(totals.bytes)} weights` : ''
     };
     const full = { params: totals.params, trainable: totals.trainable, macs: totals.macs };
     return columns.map((column) => element('div', {
