@@ -19,7 +19,7 @@ from notebookviz.finetune import recipes
 from notebookviz.finetune.modes import frozen_norms
 from notebookviz.loading import read_tensors
 from notebookviz.modules import Modules
-from notebookviz.writing.code import Names, UnwritableError, import_lines, make, needed, written
+from notebookviz.writing.code import Names, UnwritableError, import_lines, literal, make, needed, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -222,8 +222,16 @@ def _load(recipe: Mapping[str, Any], name: str, weights: _Weights | None) -> tup
 
 def _difference(config: Any) -> dict[str, Any]:  # noqa: ANN401 - of transformers
     """A configuration of transformers without what is its default anyway."""
-    found: dict[str, Any] = json.loads(config.to_json_string(use_diff=True))
+    found: dict[str, Any] = json.loads(config.to_json_string(use_diff=True), parse_constant=_Endless)
     return {key: value for key, value in found.items() if not key.startswith("_") and key != "transformers_version"}
+
+
+class _Endless(float):
+    """NaN or an infinity, which is shown as Python reads it."""
+
+    def __repr__(self) -> str:
+        """An expression."""
+        return literal(self)
 
 
 def _writable(model: nn.Module, path: str, names: Names) -> bool:

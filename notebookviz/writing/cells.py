@@ -117,7 +117,7 @@ def fine_tune_cells(
     given = {**_DEFAULTS, **options}
     if given["precision"] == "fp16":
         raise InputError("Cells are written for full precision and bfloat16.", hint="Pass precision='bf16', or None.")
-    known = Names(vars(sys.modules["__main__"]) if names is None else names)
+    known = Names(dict(vars(sys.modules["__main__"]) if names is None else names))
     with undisturbed():
         return _written(model, (train_loader, val_loader), known, None if start is None else str(start), given)
 

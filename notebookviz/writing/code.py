@@ -6,7 +6,10 @@ import enum
 import functools
 import importlib
 import inspect
+import keyword
+import math
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,9 +19,8 @@ from torch import nn
 from notebookviz.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-_PLAIN: Final = (bool, int, float, complex, str, bytes, type(None), type(...))
 # Where a class is better known than by the module that defines it.
 _KNOWN: Final = (
     ("torch.nn", "from torch import nn", "nn"),
@@ -33,6 +35,19 @@ _KNOWN: Final = (
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 # Places and numbers that a value is made with, but that change nothing of what it is.
 _UNSAID: Final = frozenset({"device", "dtype", "download", "args", "kwargs"})
+_LONGEST: Final = 20_000  # characters of one expression: a list of all files is no cell
+# Variables that the cells set themselves before they last use one of the notebook's.
+TAKEN: Final = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        Augmented DataLoader F RandomSampler Subset TensorDataset apart blocks device epochs evaluate factor functools
+        groups hashlib key kept learning loss_of loss_of_scores lr math measure module named nn np optimizer order
+        outputs_of own parameter parts preprocessing random rate rising schedule scores_of seed_all seed_of settings
+        shuffled steps timm torch torchvision weight_decay weights
+        """,
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +70,25 @@ class Names:
     Attributes:
         known: Values by name.
         used: Names that were used so far.
+        taken: Names that the cells set themselves.
     """
 
     known: Mapping[str, Any]
     used: set[str] = field(default_factory=set)
+    taken: frozenset[str] = TAKEN
 
     def of(self, value: object) -> str:
         """The name of a value; ``""`` where it has none."""
-        name = next((name for name, each in self.known.items() if each is value and name.isidentifier()), "")
+        name = next((name for name, each in self.usable() if each is value), "")
         if name:
             self.used.add(name)
         return name
+
+    def usable(self) -> Iterator[tuple[str, Any]]:
+        """The variables that keep their value: not IPython's ``_``, and none that the cells set themselves."""
+        for name, value in list(self.known.items()):
+            if is_name(name) and not name.startswith("_") and name not in self.taken:
+                yield name, value
 
 
 class UnwritableError(Exception):
@@ -82,23 +105,26 @@ def written(value: Any, names: Names) -> Code:  # noqa: ANN401, PLR0911 - any va
         >>> written(nn.CrossEntropyLoss(label_smoothing=0.1), Names({})).text
         'nn.CrossEntropyLoss(label_smoothing=0.1)'
     """
-    if isinstance(value, _PLAIN) and not isinstance(value, enum.Enum):
-        return Code("..." if value is ... else repr(value))
+    plain = literal(value)
+    if plain:
+        return Code(plain)
     name = names.of(value)
     if name:
         return Code(name)
     if isinstance(value, (torch.dtype, torch.device)):
         return Code(str(value) if isinstance(value, torch.dtype) else repr(value), frozenset({"import torch"}))
     if isinstance(value, enum.Enum):
-        kind = _imported(type(value))
-        return Code(f"{kind.text}.{value.name}", kind.imports)
+        kind, name = _imported(type(value)), str(value.name)
+        if not is_name(name) or getattr(type(value), name, None) is not value:
+            raise UnwritableError(f"{type(value).__name__} has no name for this value")
+        return Code(f"{kind.text}.{name}", kind.imports)
     if isinstance(value, (list, tuple)):
         parts = [written(item, names) for item in value]
         text = ", ".join(part.text for part in parts)
         brackets = "[{}]" if isinstance(value, list) else "({},)" if len(parts) == 1 else "({})"
         return Code(brackets.format(text), frozenset().union(*(part.imports for part in parts)))
     if isinstance(value, dict):
-        return _call("dict", {}, value, names) if all(_is_name(key) for key in value) else _dictionary(value, names)
+        return _call("dict", {}, value, names) if all(map(is_name, value)) else _dictionary(value, names)
     if isinstance(value, functools.partial):
         inner = written(value.func, names)
         made = _call("functools.partial", {}, value.keywords, names, (inner, *(written(a, names) for a in value.args)))
@@ -106,6 +132,42 @@ def written(value: Any, names: Names) -> Code:  # noqa: ANN401, PLR0911 - any va
     if inspect.isclass(value) or inspect.isroutine(value):
         return _imported(value)
     return _made(value, names)
+
+
+def literal(value: Any) -> str:  # noqa: ANN401
+    r"""A number or a text as Python has it, whatever a subclass says of itself; ``""`` for anything else.
+
+    Example:
+        >>> literal(0.5), literal(float("inf")), literal("a'b"), literal([1])
+        ('0.5', "float('inf')", '"a\'b"', '')
+    """
+    if value is None or value is ...:
+        return "None" if value is None else "..."
+    kind = next((each for each in (bool, int, float, complex, str, bytes) if isinstance(value, each)), None)
+    if kind is None or isinstance(value, enum.Enum):
+        return ""
+    text = kind.__repr__(value)
+    if kind is float and not math.isfinite(value):
+        return f"float({text!r})"
+    if kind is complex and not (math.isfinite(value.real) and math.isfinite(value.imag)):
+        return f"complex({text.strip('()')!r})"
+    return text
+
+
+def is_name(key: object) -> bool:
+    """Whether something can be a variable or a keyword argument, and means itself.
+
+    Example:
+        >>> is_name("rate"), is_name("class"), is_name("a b"), is_name("\ufb01")
+        (True, False, False, False)
+    """
+    return (
+        type(key) is str
+        and key.isidentifier()
+        and not keyword.iskeyword(key)
+        and key != "__debug__"
+        and unicodedata.normalize("NFKC", key) == key
+    )
 
 
 def make(code: Code, names: Names) -> Any:  # noqa: ANN401 - whatever it says
@@ -139,6 +201,15 @@ def settings_of(value: object) -> dict[str, Any]:
     Raises:
         UnwritableError: Something that the constructor wants is not there.
     """
+    try:
+        return _settings_of(value)
+    except UnwritableError:
+        raise
+    except Exception as error:
+        raise UnwritableError(f"{type(value).__name__} can't be read back ({type(error).__name__})") from error
+
+
+def _settings_of(value: object) -> dict[str, Any]:
     found = {}
     for item in list(inspect.signature(type(value).__init__).parameters.values())[1:]:
         if item.kind in (item.VAR_POSITIONAL, item.VAR_KEYWORD) or item.name in _UNSAID:
@@ -162,6 +233,8 @@ def _made(value: Any, names: Names) -> Code:  # noqa: ANN401
         given = {name: item[0] if unpack and _is_single(item) else item for name, item in settings.items()}
         code = _call(kind.text, _required(type(value)), given, names)
         code = Code(code.text, code.imports | kind.imports)
+        if len(code.text) > _LONGEST:
+            raise UnwritableError(f"{type(value).__name__} would be {len(code.text):,} characters")
         if not _makes(code, value, names):
             continue
         for name in list(given) if isinstance(value, nn.Module) else ():  # settings that say what is the default
@@ -178,7 +251,7 @@ def _makes(code: Code, value: object, names: Names) -> bool:
     """Whether an expression makes something like a value."""
     try:
         again = make(code, names)
-        return _looks(again) == _looks(value) and repr(settings_of(again)) == repr(settings_of(value))
+        return _looks(again) == _looks(value) and _said(settings_of(again)) == _said(settings_of(value))
     except Exception:  # noqa: BLE001 - it is not written so
         return False
 
@@ -189,6 +262,8 @@ def _call(
     texts = [part.text for part in first]
     imports = {line for part in first for line in part.imports}
     for name, value in given.items():
+        if not is_name(name):
+            raise UnwritableError(f"{name!r} can't be the name of an argument")
         part = written(value, names)
         imports |= part.imports
         positional = name in required and len(texts) == list(required).index(name)
@@ -214,22 +289,22 @@ def _required(kind: type) -> dict[str, Any]:
 
 def _imported(value: Any) -> Code:  # noqa: ANN401 - a class or a function
     """A class or function by a public name."""
-    name, home = getattr(value, "__qualname__", ""), getattr(value, "__module__", None) or ""
+    name, home = getattr(value, "__qualname__", ""), str(getattr(value, "__module__", None) or "")
     for place, line, prefix in _KNOWN:
         # Its short name in the package says the same as its long one in a file of the package.
         if home.startswith(place.partition(".")[0]) and _attribute(place, name) is value:
             return Code(f"{prefix}.{name}", frozenset({line}))
-    if home == "builtins":
-        return Code(name)
     if home == "__main__" or _attribute(home, name) is not value:
         raise UnwritableError(f"{name or value!r} has no name that another kernel knows")
+    if home == "builtins":
+        return Code(name)
     package = home.partition(".")[0]
     shorter = next((place for place in (package, home.rpartition(".")[0]) if _attribute(place, name) is value), home)
     return Code(name, frozenset({f"from {shorter} import {name}"}))
 
 
 def _attribute(place: str, name: str) -> object:
-    if not name.isidentifier() or not all(part.isidentifier() for part in place.split(".")):
+    if not all(map(is_name, [name, *place.split(".")])):
         return None
     try:
         return getattr(importlib.import_module(place), name, None)
@@ -252,8 +327,8 @@ def _is_single(value: object) -> bool:
     return isinstance(value, list) and len(value) == 1
 
 
-def _is_name(key: object) -> bool:
-    return isinstance(key, str) and key.isidentifier()
+def _said(settings: Mapping[str, Any]) -> str:
+    return repr({name: literal(value) or value for name, value in settings.items()})
 
 
 def needed(make_code: Callable[[], Code], what: str) -> Code:
@@ -267,5 +342,6 @@ def needed(make_code: Callable[[], Code], what: str) -> Code:
     except UnwritableError as error:
         raise InputError(
             f"{what} can't be written as source: {error}.",
-            hint="Assign it to a variable in a cell of its own; the cells then use it by that name.",
+            hint="Assign it to a variable in a cell of its own, with a name that the cells don't set themselves; they "
+            "then use it by that name.",
         ) from error

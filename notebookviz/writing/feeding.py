@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, RandomSampler, SequentialSampler, Subse
 from notebookviz.errors import InputError
 from notebookviz.finetune.augmenting import Augmented
 from notebookviz.finetune.recipes import transform_recipe
-from notebookviz.writing.code import Code, Names, UnwritableError, import_lines, written
+from notebookviz.writing.code import TAKEN, Code, Names, UnwritableError, import_lines, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -120,8 +120,8 @@ class _Writer:
                 return name
             raise InputError(
                 f"The {'training' if part == 'train' else 'validation'} data can't be written as source: {error}.",
-                hint="Assign the data set or the loader to a variable in a cell of its own; the cells then use it by "
-                "that name.",
+                hint="Assign the data set or the loader to a variable in a cell of its own, with a name that the cells "
+                "don't set themselves; they then use it by that name.",
             ) from error
 
     def _loader(self, loader: Any, part: str) -> str:  # noqa: ANN401
@@ -135,7 +135,7 @@ class _Writer:
             options["drop_last"] = "True"
         for name in ("num_workers", "pin_memory", "persistent_workers"):
             if getattr(loader, name):
-                options[name] = repr(getattr(loader, name))
+                options[name] = self._code(getattr(loader, name))
         if loader.collate_fn is not default_collate:
             options["collate_fn"] = self._code(loader.collate_fn)
         if loader.worker_init_fn is not None:
@@ -155,8 +155,9 @@ class _Writer:
                 if generator is not None or sampler.generator is not None:
                     raise UnwritableError("the validation data is shuffled by a generator of its own")
                 return {"shuffle": "True"}
-            if not any("order = " in line for line in self.fed.lines):
-                self.fed.lines.append(f"{ORDER} = torch.Generator()")
+            made = f"{ORDER} = torch.Generator()"
+            if made not in self.fed.lines:
+                self.fed.lines.append(made)
                 self.fed.each_epoch.append(f"{ORDER}.manual_seed(number)")
             if generator is not None and sampler.generator is generator:
                 return {"shuffle": "True", "generator": ORDER}
@@ -202,7 +203,7 @@ class _Writer:
             inner = self._data(data.data, f"{name.removesuffix('_data')}_plain")
             if AUGMENTED not in self.fed.lines:
                 self.fed.lines += [AUGMENTED, "", ""]
-            text = f"Augmented({inner}, {self._code(data.augment)}, seed={data.seed})"
+            text = f"Augmented({inner}, {self._code(data.augment)}, seed={self._code(data.seed)})"
         elif type(data) is Subset:
             text = self._subset(data)
         elif type(data) is TensorDataset:
@@ -210,6 +211,8 @@ class _Writer:
             text = f"TensorDataset({', '.join(map(self._tensor, data.tensors))})"
         else:
             text = self._code(data)
+        while name in self._names.known:  # the notebook's own keeps its value: it may be what this is made from
+            name = f"{name}_"
         self.fed.lines.append(f"{name} = {text}")
         self._bases[id(data)] = name
         self._epochs(data, name)
@@ -243,12 +246,13 @@ class _Writer:
         if name:
             return name
         kind = str(value.dtype)
-        for known, other in self._names.known.items():
-            if tuple(getattr(other, "shape", ())) == tuple(value.shape) and not isinstance(other, torch.nn.Parameter):
-                with suppress(TypeError, ValueError, RuntimeError):
-                    if torch.equal(torch.as_tensor(other, dtype=value.dtype), value):
-                        self._names.used.add(known)
-                        return f"torch.as_tensor({known}, dtype={kind})"
+        for known, other in self._names.usable():
+            with suppress(Exception):  # classes, and whatever else a notebook has
+                if tuple(other.shape) != tuple(value.shape) or isinstance(other, torch.nn.Parameter):
+                    continue
+                if torch.equal(torch.as_tensor(other, dtype=value.dtype), value):
+                    self._names.used.add(known)
+                    return f"torch.as_tensor({known}, dtype={kind})"
         raise UnwritableError(f"a tensor of {tuple(value.shape)} has no name")
 
     def _code(self, value: Any) -> str:  # noqa: ANN401
@@ -262,7 +266,7 @@ class _Writer:
         if self._known is not None and transform is not None and transform_recipe(transform) == self._known:
             # The same settings under a name: whoever reads the cell sees where they come from.
             known: Mapping[str, Any] = {**self._names.known, "preprocessing": transform}
-            code = written(value, Names(known))
+            code = written(value, Names(known, taken=TAKEN - {"preprocessing"}))
             line = f"preprocessing = {self._weights}.transforms()"
             if line not in self.fed.lines:
                 self.fed.lines.append(line)

@@ -11,7 +11,7 @@ from notebookviz.errors import InputError
 from notebookviz.finetune.blocks import find_blocks
 from notebookviz.finetune.tasks import AUXILIARY
 from notebookviz.writing.building import norms_lines, prefixes
-from notebookviz.writing.code import Names, import_lines, needed, written
+from notebookviz.writing.code import Names, import_lines, literal, needed, written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,7 +120,8 @@ class Steps:
         kind = needed(lambda: written(given or torch.optim.AdamW, self.names), "The optimiser")
         lines = ["# 6. The optimiser and the learning rate."]
         lines += [*import_lines({"import math", "import torch", *kind.imports}), ""]
-        lines += [f"epochs, lr, weight_decay = {options['epochs']}, {options['lr']!r}, {options['weight_decay']!r}"]
+        given = ", ".join([str(options["epochs"]), _number(options["lr"]), _number(options["weight_decay"])])
+        lines += [f"epochs, lr, weight_decay = {given}"]
         lines += self._groups()
         called = f"({kind.text})" if "(" in kind.text else kind.text
         lines += [f"optimizer = {called}(groups)", *self._schedule()]
@@ -160,7 +161,7 @@ class Steps:
         lines += [f"loss, measures, scores, targets = evaluate({loader})  # the {part} data"]
         lines += ['print(f"loss {loss:.4f}", *(f"{key} {value:.4f}" for key, value in measures.items()), sep="  ")']
         if self.task.judged == "single-label":
-            names = repr(list(labels)) if labels else "range(scores.shape[1])"
+            names = written(list(labels), self.names).text if labels else "range(scores.shape[1])"
             lines += [
                 f"predicted = scores.argmax(1){self._flat}",
                 f"for number, label in enumerate({names}):",
@@ -278,7 +279,7 @@ class Steps:
         for depth in depths:
             chosen = [key for key in learning if blocks.depth[key] == depth]
             listed = ", ".join(map(repr, prefixes(chosen, learning)))
-            lines += [f"    (({listed},), lr * {options['layer_decay']!r} ** {last - depth}),"]
+            lines += [f"    (({listed},), lr * {_number(options['layer_decay'])} ** {last - depth}),"]
         lines += ["]  # earlier blocks learn slower", "groups = []", "for parts, rate in blocks:"]
         lines += ["    own = [p for key, p in named.items() if key.startswith(parts)]"]
         lines += [
@@ -304,7 +305,7 @@ class Steps:
         warmup, accumulate = options["warmup"], options["accumulate"]
         per_epoch = f"len({self.fed.train})" if accumulate == 1 else f"math.ceil(len({self.fed.train}) / {accumulate})"
         lines = [f"steps = {per_epoch} * epochs"]
-        lines += [f"rising = round({warmup!r} * steps)" if warmup < 1 else f"rising = {int(warmup)}"]
+        lines += [f"rising = round({_number(warmup)} * steps)" if warmup < 1 else f"rising = {int(warmup)}"]
         falls = {"linear": "1 - part", "cosine": "(1 + math.cos(math.pi * part)) / 2", "constant": "1.0"}[schedule]
         lines += ["", "", "def factor(step):", "    if step < rising:", "        return (step + 1) / rising"]
         lines += ["    part = min((step - rising) / max(steps - rising, 1), 1.0)", f"    return {falls}"]
@@ -314,7 +315,7 @@ class Steps:
         options = self.options
         clip = []
         if options["clip"] is not None:
-            clip = [f"        torch.nn.utils.clip_grad_norm_(list(named.values()), {options['clip']!r})"]
+            clip = [f"        torch.nn.utils.clip_grad_norm_(list(named.values()), {_number(options['clip'])})"]
         end = [*clip, "        optimizer.step()"]
         end += ["        schedule.step()"] if self._stepping == "step" else []
         end += ["        optimizer.zero_grad()"]
@@ -359,3 +360,7 @@ class Steps:
             lines += [f"    if epoch - best_epoch >= {options['patience']}:"]
             lines += [f'        print("{monitor} has not improved for {options["patience"]} epochs")', "        break"]
         return lines
+
+
+def _number(value: Any) -> str:  # noqa: ANN401 - of Python, NumPy or PyTorch
+    return literal(float(value))
