@@ -18,6 +18,7 @@ SAMPLE: Final = 1 << 20
 BINS: Final = 40
 FILTERS: Final = 64
 _LARGEST: Final = 31  # pixels of a filter's side
+WIDER: Final = {torch.uint16: torch.int32, torch.uint32: torch.int64, torch.uint64: torch.float64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +67,35 @@ def module_values(module: nn.Module) -> tuple[dict[str, Any], bytes]:
     for kind, register in (("parameter", "_parameters"), ("buffer", "_buffers")):
         for name, tensor in naming.table(module, register).items():
             if tensor is not None:
-                found.append(tensor_values(tensor, naming.clean(str(name)), kind))
+                found.append(_readable_values(tensor, naming.clean(str(name)), kind))
     inside = len([1 for child in module.children() for _ in (*child.parameters(), *child.buffers())])
     facts: dict[str, Any] = {
         "type": type(module).__name__,
         "tensors": [asdict(each) for each in found],
         "inside": inside,
     }
-    drawn = filters(module)
-    if drawn is None:
+    try:
+        drawn = filters(module)
+        if drawn is None:
+            return facts, b""
+        count, height, width, _ = drawn.shape
+        whole = len(module.weight)  # type: ignore[arg-type]
+        pixels = drawn.numpy().tobytes()
+    except Exception:  # noqa: BLE001 - a weight that code of the user's makes; the tensors are told of all the same
         return facts, b""
-    count, height, width, _ = drawn.shape
-    whole = len(module.weight)  # type: ignore[arg-type]
     facts["filters"] = {"count": count, "height": height, "width": width, "of": whole}
-    return facts, drawn.numpy().tobytes()
+    return facts, pixels
+
+
+def _readable_values(tensor: Tensor, name: str, kind: str) -> TensorValues:
+    """The figures of one tensor; of one that can't be read, why: the others are shown all the same."""
+    try:
+        return tensor_values(tensor, name, kind)
+    except Exception as error:  # noqa: BLE001 - nested, fake and released tensors, subclasses of the user's
+        with torch._C.DisableTorchFunctionSubclass():  # noqa: SLF001 - there is no other way
+            dtype, learns = str(tensor.dtype).removeprefix("torch."), bool(tensor.requires_grad)
+        said = f"Its values can't be read: {type(error).__name__}."
+        return TensorValues(name, kind, dtype, (), learns, said=said)
 
 
 def tensor_values(tensor: Tensor, name: str, kind: str) -> TensorValues:
@@ -94,7 +110,7 @@ def tensor_values(tensor: Tensor, name: str, kind: str) -> TensorValues:
     reason = why_not(tensor)
     if reason is not None:
         lazy = torch.nn.parameter.is_lazy(tensor)
-        shape = () if lazy else tuple(tensor.shape)
+        shape = () if lazy or tensor.is_nested else tuple(tensor.shape)
         said = f"It {reason[0]} {reason[1]}"
         return TensorValues(name, kind, dtype, shape, tensor.requires_grad, said=said)
     known = TensorValues(name, kind, dtype, tuple(tensor.shape), tensor.requires_grad)
@@ -103,6 +119,8 @@ def tensor_values(tensor: Tensor, name: str, kind: str) -> TensorValues:
     some = flat[::step].to("cpu", copy=True)
     if type(some) is not torch.Tensor:
         some = some.as_subclass(torch.Tensor)
+    if some.dtype in WIDER:  # numbers without a sign can't be compared by PyTorch
+        some = some.to(WIDER[some.dtype])
     said = "" if step == 1 else f"Of {some.numel():,} of its {flat.numel():,} values, evenly spread."
     if some.dtype == torch.bool:
         numbers: tuple[tuple[str, str], ...] = (("True", f"{int(some.sum()):,}"), ("False", f"{int((~some).sum()):,}"))
@@ -123,9 +141,9 @@ def filters(module: nn.Module) -> Tensor | None:
     weight = getattr(module, "weight", None)
     if not isinstance(weight, torch.Tensor) or why_not(weight) is not None or weight.dim() != 4:  # noqa: PLR2004
         return None
-    if not 1 < max(weight.shape[2:]) <= _LARGEST or not weight.is_floating_point():
+    if not weight.numel() or not 1 < max(weight.shape[2:]) <= _LARGEST or not weight.is_floating_point():
         return None
-    shown = weight.detach()[:FILTERS].to("cpu", copy=True).float().nan_to_num()
+    shown = weight.detach()[:FILTERS].to("cpu", copy=True).double().nan_to_num().clamp(-1e300, 1e300)
     if shown.shape[1] == 3:  # noqa: PLR2004 - red, green, blue
         low, high = shown.min(), shown.max()
     else:
@@ -150,5 +168,8 @@ def _histogram(values: Tensor) -> Histogram | None:
     low, high = float(finite.min()), float(finite.max())
     if low == high:
         return Histogram(low, high, (finite.numel(),))
+    if not math.isfinite(high - low):  # the width has no number; the shape is the same at half the size
+        half = _histogram(finite / 2)
+        return half and Histogram(low, high, half.counts)
     counts = torch.histc(finite, min(BINS, max(5, finite.numel() // 4)), low, high)
     return Histogram(low, high, tuple(int(count) for count in counts))

@@ -156,6 +156,7 @@ def why_not(tensor: torch.Tensor) -> tuple[str, str] | None:
             "is on the meta device: shape and type only, no values.",
             "Load the weights to see values.",
         ),
+        (lambda: tensor.is_nested, "is nested: only dense tensors are shown.", "Look at .unbind() of it in a cell."),
         (lambda: tensor.is_quantized, "is quantised: its values are packed.", "Look at .dequantize() in a cell."),
         (
             lambda: tensor.layout != torch.strided,

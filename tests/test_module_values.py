@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from torch import nn
@@ -119,3 +121,65 @@ def test_nothing_of_the_module_changes():
     module_values(layer)
     assert torch.equal(layer.weight, before)
     assert layer.weight.grad is None
+
+
+class Stubborn(torch.Tensor):
+    """A tensor that refuses everything."""
+
+    @classmethod
+    def __torch_function__(cls, *_):
+        raise RuntimeError("no")
+
+
+def released():
+    tensor = torch.ones(3)
+    tensor.untyped_storage().resize_(0)
+    return tensor
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("tensor", "said"),
+    [
+        (lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), "It is nested"),
+        (lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged), "It is nested"),
+        (released, "Its values can't be read"),
+        (lambda: torch.ones(3).as_subclass(Stubborn), "Its values can't be read"),
+    ],
+)
+def test_one_tensor_that_cannot_be_read_hides_no_other(tensor, said):
+    module = nn.Linear(2, 2)
+    module._buffers["odd"] = tensor()
+    facts, _ = module_values(module)
+    json.dumps(facts, allow_nan=False)
+    assert [each["name"] for each in facts["tensors"]] == ["weight", "bias", "odd"]
+    assert facts["tensors"][0]["numbers"]
+    assert facts["tensors"][2]["said"].startswith(said)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint16, torch.uint32, torch.uint64])
+def test_numbers_without_a_sign(dtype):
+    assert numbers(torch.tensor([1, 2, 60_000], dtype=dtype))["max"] == "60000"
+
+
+def test_a_range_wider_than_numbers_go_has_a_histogram():
+    found = tensor_values(torch.tensor([-1e308, 0.0, 1e308], dtype=torch.float64), "x", "buffer").histogram
+    assert (found.low, found.high, sum(found.counts)) == (-1e308, 1e308, 3)
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 3, 3), (2, 0, 3, 3), (2, 3, 0, 3)])
+def test_no_filters_no_picture(shape):
+    module = nn.Module()
+    module.weight = nn.Parameter(torch.zeros(shape))
+    facts, pixels = module_values(module)
+    assert "filters" not in facts
+    assert pixels == b""
+
+
+def test_a_weight_that_raises_is_no_filter():
+    class Own(nn.Module):
+        @property
+        def weight(self):
+            raise ValueError("no weight")
+
+    assert module_values(Own())[0]["tensors"] == []
