@@ -186,7 +186,7 @@ def test_the_totals_stand_below(saved, model):
     titles = [cells.nth(index).get_attribute("title") for index in range(cells.count())]
     assert f"{total:,}" in titles
     texts = cells.all_inner_texts()
-    assert bytes_text(4 * total) in texts
+    assert f"{bytes_text(4 * total)} weights" in texts
 
 
 @pytest.mark.parametrize("width", [600, 1000])

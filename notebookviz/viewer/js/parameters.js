@@ -72,7 +72,7 @@ export class Parameters {
     }
 
     _draw(name, { type, tensors, inside, filters }, pixels) {
-        const more = inside ? `The modules inside it hold ${count(inside)} more: select one of them.` : '';
+        const more = inside ? `The modules inside it hold ${count(inside)}${tensors.length ? ' more' : ''}: select one of them.` : '';
         const none = tensors.length ? '' : `This ${type} has no parameters or buffers of its own.`;
         const said = [none, more].filter(Boolean).join(' ');
         const again = button({ icon: 'refresh', text: 'Read again', label: 'Read the values again', class: 'tool', press: () => this.look(true) });

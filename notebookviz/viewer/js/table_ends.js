@@ -25,7 +25,7 @@ export function headCells(columns, sort, press) {
 
 /** @param {import('./columns.js').Column[]} columns @param {import('./recording.js').Recording} recording @returns {HTMLElement[]} */
 export function footCells(columns, { totals, nodes }) {
-    const modules = nodes.filter((node) => node.kind === 'module').length;
+    const modules = new Set(nodes.filter(({ kind }) => kind === 'module').map(({ path }) => path)).size; // however often each is called
     const texts = {
         name: `Total of ${modules.toLocaleString('en')} module${modules === 1 ? '' : 's'}`, params: count(totals.params), trainable: count(totals.trainable),
         share: totals.params ? '100%' : '', macs: totals.macs ? count(totals.macs) : '', output: totals.bytes ? `${memory(totals.bytes)} weights` : ''
