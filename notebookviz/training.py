@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 from functools import cached_property, partial
@@ -39,6 +40,7 @@ class TrainingTab:
         self._story = Story(lambda run: self._tell("training", {"run": run}))
         watch(model(), self._story)
         self._busy = threading.Lock()
+        self._stop = threading.Event()
         self.methods: dict[str, Method] = {
             "tuning": lambda _: Answer(self._session.known()),
             "plan": self._plan,
@@ -82,7 +84,7 @@ class TrainingTab:
         settings = Settings.read(params)
 
         def train() -> Callable[[], None]:
-            facts = self._session.run(settings, threading.Event(), self._draw_again)
+            facts = self._session.run(settings, self._stop, self._draw_again)
             return partial(self._story.finish, **facts)
 
         self._start("training", train)
@@ -97,9 +99,11 @@ class TrainingTab:
             found: dict[str, Any]
             try:
                 rates = self._session.rates(settings)
-                found = {"text": str(rates), "suggestion": rates.suggestion, "rates": rates.rates}
-                found |= {"losses": rates.losses, "smoothed": rates.smoothed}
-            except Exception as error:  # noqa: BLE001 - told to the person who clicked
+                rows = zip(rates.rates, rates.losses, rates.smoothed, strict=True)
+                points = [row for row in rows if all(map(math.isfinite, row))]  # JSON has no others
+                found = {"text": str(rates), "suggestion": rates.suggestion, "rates": [row[0] for row in points]}
+                found |= {"losses": [row[1] for row in points], "smoothed": [row[2] for row in points]}
+            except BaseException as error:  # noqa: BLE001 - told to the person who clicked
                 found = {"error": _sentence(error)}
             return lambda: self._tell("rates", found)
 
@@ -107,17 +111,23 @@ class TrainingTab:
         return Answer()
 
     def _halt(self, _: Mapping[str, Any]) -> Answer:
-        return Answer({"stopping": stop_training(self._model())})
+        stopping = stop_training(self._model())
+        preparing = self._busy.locked()
+        if preparing:
+            self._stop.set()
+        return Answer({"stopping": stopping or preparing})
 
     def _start(self, what: str, work: Callable[[], Callable[[], object]]) -> None:
         """Work in a thread of its own; what it returns is called when another may start."""
         if is_training(self._model()) or not self._busy.acquire(blocking=False):
             raise NotebookvizError("This model is already training.", hint="Wait for that training, or stop it.")
 
+        self._stop = threading.Event()
+
         def run() -> None:
             try:
                 end = work()
-            except Exception as error:  # noqa: BLE001 - told to the person who clicked
+            except BaseException as error:  # noqa: BLE001 - told to the person who clicked
                 end = partial(self._story.fail, error)
             self._busy.release()
             end()

@@ -223,7 +223,7 @@ class _Seen:
         width = found.shape[1]
         options: dict[str, Any] = {"task": "multiclass", "num_classes": width}
         if self._task == "multi-label":
-            options = {"task": "multilabel", "num_labels": width}
+            options = {"task": "multilabel", "num_labels": width, "validate_args": width > 1}  # one label is as good
             found = found.sigmoid()
         kinds = {"precision": measures.precision, "recall": measures.recall, "f1": measures.f1_score}
         each = {name: kind(found, targets, average="none", **options) for name, kind in kinds.items()}
@@ -231,7 +231,7 @@ class _Seen:
         metrics |= {name: kind(found, targets, average="macro", **options) for name, kind in kinds.items()}
         counts = targets.sum(0) if self._task == "multi-label" else torch.bincount(targets, minlength=width)
         labels = self._named(width)
-        rows = zip(labels, *(each[name].tolist() for name in kinds), counts.tolist(), strict=True)
+        rows = zip(labels, *(each[name].reshape(-1).tolist() for name in kinds), counts.tolist(), strict=True)
         matrix = None
         if self._task == "single-label":
             matrix = measures.confusion_matrix(found, targets, task="multiclass", num_classes=width)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import nn
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from notebookviz.finetune.settings import Settings
     from notebookviz.finetune.splitting import Classes
     from notebookviz.finetune.tasks import Batch
+
+_MOST: Final = 1_000_000
 
 
 @dataclass(slots=True)
@@ -90,6 +92,11 @@ def change_head(model: nn.Module, settings: Settings, classes: Classes | None, p
     why = "" if settings.classes or classes is None else f" Classes: {classes.text}."
     if not wanted:
         return Head(path, f"{path}: {width:,} outputs. Choose data to see how many classes it has.")
+    if wanted > _MOST:
+        raise InputError(
+            f"The labels go up to {wanted - 1:,}; a head has at most {_MOST:,} outputs.",
+            hint="Number the classes from 0; numbers that are to be predicted are floats.",
+        )
     if wanted == width:
         return Head(path, f"{path} has {width:,} outputs, as wanted.{why}")
     names = classes.names if classes and len(classes.names) == wanted else None

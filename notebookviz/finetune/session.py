@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import warnings
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _NICE: Final = 5
 _SHOWN: Final = 30
+_PATIENCE: Final = 10.0  # seconds for another request that reads
 
 
 @dataclass(slots=True)
@@ -100,8 +102,8 @@ class Session:
         with _said(found["data"]):
             ready = self._read(settings)
             found["data"] |= {"text": ready.data.text if ready else "Choose what to learn from.", "chosen": bool(ready)}
-        if ready is not None:
-            found["samples"] = samples(ready.first, ready.classes.names)
+            if ready is not None:
+                found["samples"] = samples(ready.first, ready.classes.names)
         with lock_of(model):
             copy = weightless(model)
         part = split(ready.first, keep_labels=False) if ready is not None else None
@@ -148,6 +150,7 @@ class Session:
             head, learning = self._prepare(model, settings, ready)
         try:
             changed()
+            _wanted_still(stop)
             with _quietly():
                 options = _options(settings, ready)
                 training = fine_tune(
@@ -175,7 +178,8 @@ class Session:
                 found = evaluate(model, ready.data.validation, labels=ready.classes.names)
         except Exception as error:  # noqa: BLE001 - what was trained stays trained
             return {"unmeasured": f"It could not be measured: {error}"}
-        facts: dict[str, Any] = {"measured": found.metrics, "mistakes": mistaken(found.mistakes)}
+        measured = {name: value for name, value in found.metrics.items() if math.isfinite(value)}
+        facts: dict[str, Any] = {"measured": measured, "mistakes": mistaken(found.mistakes)}
         if found.confusion is not None and len(found.confusion) <= _SHOWN:
             facts |= {"confusion": found.confusion.tolist(), "names": found.labels}
         return facts
@@ -222,6 +226,7 @@ class Session:
         return find_sources(self.namespace(), Path.cwd())
 
     def _needed(self, settings: Settings) -> Ready:
+        self._ready = None  # arrays may have changed in place since they were looked at
         ready = self._read(settings)
         if ready is None:
             raise InputError("No data is chosen.", hint="Choose what to learn from in step 3.")
@@ -240,7 +245,12 @@ class Session:
             *((each, _identity(sources[each].value)) for each in wanted),
             (settings.validation, settings.share, settings.batch, settings.seed),
         )
-        with self._reading:
+        if not self._reading.acquire(timeout=_PATIENCE):
+            raise InputError(
+                "The data is still being read: its code has not come back.",
+                hint="Wait, or restart the kernel if it hangs; num_workers=0 and fewer samples help to find out why.",
+            )
+        try:
             if self._ready is None or self._ready.key != made_of:
                 image = self._image()
                 train, *other = (data_set_of(sources[each], image) for each in wanted)
@@ -250,6 +260,8 @@ class Session:
                 split(first)
                 self._ready = Ready(made_of, data, first, classes_of(data.train))
             return self._ready
+        finally:
+            self._reading.release()
 
     def release(self) -> None:
         """Let go of the data."""
@@ -268,6 +280,11 @@ def _options(settings: Settings, ready: Ready) -> dict[str, Any]:
         "folder": settings.folder or None,
         "labels": ready.classes.names or None,
     }
+
+
+def _wanted_still(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise InputError("Stopped before the first step: the model is as it was.")
 
 
 def _identity(value: Any) -> Any:  # noqa: ANN401

@@ -17,6 +17,8 @@ CHOICES: Final = {
     "schedule": ("cosine", "linear", "constant"),
 }
 _LEAST: Final = {"classes": 0, "blocks": 1, "rank": 1, "batch": 1, "epochs": 1, "patience": 0, "seed": 0}
+_MOST: Final = {"classes": 1_000_000, "rank": 4_096, "seed": 2**63 - 1}
+_MOST_ELSE: Final = 1_000_000_000
 _SHARES: Final = 0.9
 
 
@@ -90,10 +92,11 @@ def _value(name: str, kind: str, value: Any) -> Any:  # noqa: ANN401 - JSON
             raise InputError(f"{name} is {value[:40]!r}.", hint=f"Known are {', '.join(map(repr, CHOICES[name]))}.")
         return value
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if kind == "int" and number and value == int(value) and value >= _LEAST[name]:
+    most = _MOST.get(name, _MOST_ELSE)
+    if kind == "int" and number and _LEAST[name] <= value <= most and value == int(value):
         return int(value)
     if kind == "float" and number and 0 < value <= (_SHARES if name == "share" else 1e6):
         return float(value)
-    wanted = f"a whole number, at least {_LEAST[name]}" if kind == "int" else "a number above 0"
+    wanted = f"a whole number, at least {_LEAST[name]} and at most {most:,}" if kind == "int" else "a number above 0"
     wanted += f" and at most {_SHARES}" if name == "share" else ""
     raise InputError(f"{name} is {str(value)[:40]!r}; it is {wanted if kind in ('int', 'float') else 'a text'}.")

@@ -70,27 +70,34 @@ def find_sources(namespace: Mapping[str, Any], folder: Path) -> list[Source]:
         >>> [(each.key, each.text) for each in found]
         [('X, y', 'tensors 9×4 and 9')]
     """
-    values = {name: value for name, value in list(namespace.items()) if not name.startswith("_") and name != "Out"}
+    values = {name: value for name, value in list(namespace.items()) if _is_shown(name)}
     found = itertools.chain(_data_sets(values), _loaders(values), _pairs(values), _folders(values, folder))
     return list(itertools.islice(found, _MOST))
+
+
+def _is_shown(name: object) -> bool:
+    return isinstance(name, str) and not name.startswith("_") and name != "Out"
 
 
 def _data_sets(values: Mapping[str, Any]) -> Iterator[Source]:
     for name, value in values.items():
         if issubclass(type(value), Dataset):
-            count = f", {len(value):,} samples" if type(value) is TensorDataset else ""
+            count = ""
+            if type(value) is TensorDataset and value.tensors:
+                count = f", {len(value):,} samples"
             yield Source(name, "data set", f"{type(value).__name__}{count}", value)
 
 
 def _loaders(values: Mapping[str, Any]) -> Iterator[Source]:
     for name, value in values.items():
         if issubclass(type(value), DataLoader):
-            data = type(getattr(value, "dataset", None)).__name__
-            yield Source(name, "loader", f"DataLoader of {data}, batches of {value.batch_size}", value)
+            held = vars(value)  # a loader of the user's may have made nothing of itself
+            text = f"DataLoader of {type(held.get('dataset')).__name__}, batches of {held.get('batch_size')}"
+            yield Source(name, "loader", text, value)
 
 
 def _pairs(values: Mapping[str, Any]) -> Iterator[Source]:
-    arrays = {name: value for name, value in values.items() if _is_array(value) and value.ndim and value.shape[0] > 1}
+    arrays = {name: value for name, value in values.items() if _is_array(value) and _length(value) > 1}
     for name, inputs in arrays.items():
         if inputs.ndim < 2:  # noqa: PLR2004 - one number for each sample is a target
             continue
@@ -109,6 +116,12 @@ def _is_array(value: object) -> bool:
     return issubclass(type(value), torch.Tensor) or (numpy is not None and type(value) is numpy.ndarray)
 
 
+def _length(array: Any) -> int:  # noqa: ANN401 - a tensor or an array
+    with suppress(Exception):  # nested tensors, and those that are not initialised
+        return int(array.shape[0]) if array.ndim else 0
+    return 0
+
+
 def _partners(inputs: str, targets: str) -> bool:
     """Whether two names differ in one word, which begins as names of labels do: ``X_train, y_train``."""
     first, second = _WORDS.split(inputs), _WORDS.split(targets)
@@ -122,7 +135,7 @@ def _folders(values: Mapping[str, Any], folder: Path) -> Iterator[Source]:
     named = {
         name: Path(value)
         for name, value in values.items()
-        if type(value) is str and 0 < len(value) < 1000 or isinstance(value, Path)  # noqa: PLR2004, RUF021
+        if type(value) is str and 0 < len(value) < 1000 or issubclass(type(value), Path)  # noqa: PLR2004, RUF021
     }
     seen, end = set(), time.monotonic() + _SECONDS
     beside = {each.name: each for each in _subfolders(folder)}
@@ -131,9 +144,8 @@ def _folders(values: Mapping[str, Any], folder: Path) -> Iterator[Source]:
         for key, place in inner.items():
             if time.monotonic() > end:  # a home folder, a slow disk
                 return
-            real = os.path.realpath(place) if "\0" not in str(place) else ""
             classes = _classes(place)
-            if len(classes) > 1 and real not in seen:
+            if len(classes) > 1 and (real := os.path.realpath(place)) not in seen:
                 seen.add(real)
                 yield Source(key, "folder", f"images in {len(classes)} folders: {_some(classes)}", place)
 

@@ -60,7 +60,7 @@ def answer(methods: Mapping[str, Method], request: object) -> Message | None:
         done = method(params if isinstance(params, dict) else {})
     except NotebookvizError as error:
         return _failed(request["id"], error.what, error.hint)
-    except Exception as error:  # noqa: BLE001 - told to the person who clicked
+    except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - told to the person who clicked
         return _failed(request["id"], f"{type(error).__name__}: {error}"[:2000], "")
     return {"id": request["id"], "result": dict(done.result), "error": None}, done.buffers
 

@@ -1,0 +1,194 @@
+"""Whatever is asked of the Fine-tune tab and stands in a notebook: one sentence answers, and all is put back."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+import notebookviz.finetune.session as sessions
+from notebookviz import InputError, evaluate, training
+from notebookviz.capture import capture
+from notebookviz.finetune.settings import Settings
+from notebookviz.finetune.sources import find_sources
+from notebookviz.serving.protocol import answer
+from notebookviz.training import TrainingTab
+
+
+class Own(Dataset):
+    """Data by a function."""
+
+    def __init__(self, make):
+        self.make = make
+
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, at):
+        return self.make(at)
+
+
+def leave(_):
+    sys.exit("goodbye")
+
+
+def number(at):
+    return torch.full((4,), float(at)), at % 2
+
+
+class Asked:
+    """A tab, its model and what it tells."""
+
+    def __init__(self, patch, **variables):
+        torch.manual_seed(0)
+        self.model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 10))
+        self.before = {key: value.clone() for key, value in self.model.state_dict().items()}
+        self.told = []
+        recording = capture(self.model, (torch.zeros(2, 4),))
+        self.tab = TrainingTab(lambda: self.model, lambda: recording)
+        self.tab.attach(lambda name, facts: self.told.append((name, json.dumps(facts, allow_nan=False))), lambda: None)
+        patch.setattr(training, "variables", lambda: variables)
+
+    def ask(self, method, **params):
+        message, _ = answer(self.tab.methods, {"id": 1, "method": method, "params": params})
+        json.dumps(message, allow_nan=False)
+        return message
+
+    def wait(self):
+        end = time.monotonic() + 60
+        while self.tab._busy.locked():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        time.sleep(0.05)
+
+    def unchanged(self):
+        now = self.model.state_dict()
+        return now.keys() == self.before.keys() and all(torch.equal(now[key], self.before[key]) for key in now)
+
+
+NOT_A_NUMBER = float("nan")
+
+
+@pytest.mark.parametrize("name", ["epochs", "batch", "classes", "rank", "seed", "blocks", "patience"])
+@pytest.mark.parametrize("value", [NOT_A_NUMBER, float("inf"), 1e300, 10**40, -1, 1.5, "3", True, [1]])
+def test_numbers_that_are_none_are_named(name, value):
+    with pytest.raises(InputError, match=f"{name} is"):
+        Settings.read({name: value})
+
+
+def test_a_data_set_that_ends_the_process_ends_only_its_request(monkeypatch):
+    asked = Asked(monkeypatch, data=Own(leave))
+    assert asked.ask("plan", source="data")["error"]["what"] == "SystemExit: goodbye"
+    asked.ask("train", source="data", validation="none")
+    asked.wait()
+    assert "SystemExit: goodbye" in asked.told[-1][1]
+    asked.ask("rates", source="data", validation="none")
+    asked.wait()
+    assert "SystemExit: goodbye" in asked.told[-1][1]
+    assert asked.unchanged()
+
+
+def test_a_data_set_that_hangs_holds_no_other_request(monkeypatch):
+    monkeypatch.setattr(sessions, "_PATIENCE", 0.05)
+    begun, go = threading.Event(), threading.Event()
+
+    def hang(at):
+        begun.set()
+        go.wait(30)
+        return number(at)
+
+    asked = Asked(monkeypatch, data=Own(hang))
+    thread = threading.Thread(target=asked.ask, args=("plan",), kwargs={"source": "data"})
+    thread.start()
+    assert begun.wait(10)
+    assert "still being read" in asked.ask("plan", source="data")["result"]["data"]["error"]
+    go.set()
+    thread.join(30)
+    assert asked.ask("plan", source="data")["result"]["data"]["error"] == ""
+
+
+def test_stop_while_the_data_is_read_starts_nothing(monkeypatch):
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(at):
+        begun.set()
+        go.wait(30)
+        return number(at)
+
+    asked = Asked(monkeypatch, data=Own(slow))
+    assert asked.ask("halt")["result"] == {"stopping": False}
+    asked.ask("train", source="data", validation="none")
+    assert begun.wait(10)
+    assert asked.ask("train", source="data")["error"]["what"] == "This model is already training."
+    assert asked.ask("halt")["result"] == {"stopping": True}
+    go.set()
+    asked.wait()
+    assert "Stopped before the first step" in asked.told[-1][1]
+    assert asked.unchanged()
+
+
+def test_what_changes_in_place_after_the_look_is_what_is_learned(monkeypatch):
+    x, y = torch.zeros(40, 4, dtype=torch.float64), torch.arange(40) % 2
+    asked = Asked(monkeypatch, x=x, y=y)
+    settings = Settings(source="x, y", validation="none")
+    asked.ask("plan", source="x, y", validation="none")
+    x.fill_(3.0)
+    with asked.tab._session.tried(settings) as (_, data, _):
+        assert float(data.train.dataset[0][0][0]) == 3.0
+
+
+def test_labels_that_count_to_billions_make_no_head(monkeypatch):
+    asked = Asked(monkeypatch, data=Own(lambda at: (torch.zeros(4), 2**40 + at)))
+    plan = asked.ask("plan", source="data", validation="none")["result"]
+    assert plan["head"]["error"].startswith("The labels go up to 1,099,511,627,")
+    asked.ask("train", source="data", validation="none")
+    asked.wait()
+    assert asked.unchanged()
+
+
+def test_a_loss_that_is_no_number_is_told_as_json(monkeypatch):
+    asked = Asked(monkeypatch, x=torch.full((40, 4), float("nan")), y=torch.arange(40) % 2)
+    asked.ask("rates", source="x, y", validation="none")
+    asked.wait()
+    assert [name for name, _ in asked.told] == ["rates"]
+
+
+class Unmade(DataLoader):
+    def __init__(self):
+        pass
+
+
+class Proxy:
+    @property
+    def __class__(self):
+        raise RuntimeError("nothing behind it")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "make",
+    [
+        TensorDataset,
+        lambda: object.__new__(Unmade),
+        Proxy,
+        lambda: "\ud800",
+        lambda: "a\0b",
+        nn.UninitializedBuffer,
+        lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
+    ],
+)
+def test_no_variable_hides_the_others(make, tmp_path):
+    names = {"odd": make(), 3: 4, "x": torch.zeros(9, 4), "y": torch.zeros(9)}
+    assert "x, y" in [each.key for each in find_sources(names, tmp_path)]
+
+
+def test_one_label_that_is_true_or_false_is_measured():
+    data = TensorDataset(torch.tensor([[-1.0], [1.0], [1.0], [1.0]]), torch.tensor([0.0, 1.0, 1.0, 0.0]))
+    found = evaluate(nn.Identity(), DataLoader(data, 2), task="multi-label")
+    assert (found.metrics["accuracy"], found.classes[0].recall) == (0.75, 1.0)
