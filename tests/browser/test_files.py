@@ -38,7 +38,9 @@ def test_netron_opens_a_file_and_a_proto(either, open_notebook):
     notebook.run(0)
     PanelView(notebook, cell=0).inner.locator("svg g.node", has_text="Relu").first.wait_for()
     notebook.run(1)
-    PanelView(notebook, cell=1).inner.locator("svg g.node", has_text="Relu").first.wait_for()
+    second = PanelView(notebook, cell=1)
+    second.scope.scroll_into_view_if_needed()  # a page starts when its panel is seen
+    second.inner.locator("svg g.node", has_text="Relu").first.wait_for()
     listed = notebook.run(2)[0]["text"]
     assert "my tiny.onnx" in listed
     assert notebook.traffic.errors == []

@@ -671,6 +671,7 @@ def test_a_failed_forward_pass_is_told_in_lines_and_shown_in_the_middle(tab, dra
     expect(said).to_have_text(
         [
             re.compile(r"The forward pass failed in 1\.0, at F\.linear: RuntimeError: .*1x4 and 9x2"),
+            re.compile(r"test_panel_browser\.py, line \d+: panel = api\.show\(nn\.Sequential"),
             "Shapes that met: input 1×4, weight 2×9, bias 2 ",
             re.compile(r"Try: Linear 1\.0 takes 9 features and got 4: set in_features=4 there"),
         ]

@@ -231,6 +231,23 @@ def test_names_are_relative_and_shapes_stand_once(harness: Harness) -> None:
     assert labels[0] == "1×3×8×8"
 
 
+def test_a_label_that_can_not_be_measured_has_a_place_all_the_same(harness: Harness) -> None:
+    """As in a frame that is not rendered; the harness fails on the console's errors."""
+    harness.frame.evaluate(
+        """() => {
+          const drawable = SVGGraphicsElement.prototype;
+          const measure = drawable.getBBox;
+          drawable.getBBox = function() {
+            return this.closest('#edge-labels') ? new DOMRect() : measure.call(this);
+          };
+        }"""
+    )
+    harness.show(SAMPLES["residual"])
+    places = harness.frame.locator("#edge-labels text").evaluate_all("all => all.map(e => e.getAttribute('transform'))")
+    assert places
+    assert all("NaN" not in place for place in places)
+
+
 def test_marks_are_words(harness: Harness) -> None:
     harness.show(SAMPLES["failed"], opened=openable(SAMPLES["failed"]))
     bad = next(node.index for node in SAMPLES["failed"].nodes if "failed" in node.marks)

@@ -214,7 +214,10 @@ class Scene {
                 at(x, y + (index === solved.points.length - 1 ? BEND : 1));
             });
             const before = local.labels.indexOf(edge);
-            if (before !== -1) {
+            if (before === -1 && edge.x === undefined) { // a label without a size, as in a frame that is not rendered, needs a place too
+                const [x, y] = solved.points[Math.floor(solved.points.length / 2)];
+                [edge.x, edge.y] = [here.left + x, here.top + y];
+            } else if (before !== -1) {
                 const [x, y] = solved.label || solved.points[Math.floor(solved.points.length / 2)];
                 const half = Math.floor(across.length / 2);
                 const shift = across[half] - solved.points[half][0];

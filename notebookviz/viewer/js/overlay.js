@@ -175,8 +175,8 @@ class Gathered {
     }
 }
 
-/** The key of one call of a module. */
-const called = ({ kind, path, call }) => (kind === 'module' ? `${path}@${call + 1}` : '');
+/** The key of one call of a module; null for what is no call. */
+const called = ({ kind, path, call }) => (kind === 'module' ? `${path}@${call + 1}` : null);
 
 const COMBINE = {
     max: (numbers) => numbers.reduce((best, each) => Math.max(best, each)),
