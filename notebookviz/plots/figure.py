@@ -92,6 +92,17 @@ def drawing(description: str, rows: int, columns: int, size: tuple[float, float]
         yield figure, list(axes.flat)
 
 
+def shown(text: object, most: int) -> str:
+    r"""A name in one line, without what no font has, and not so long that it fills the figure.
+
+    Example:
+        >>> shown("a\nb\0", 8), shown("a long name", 6)
+        ('a b ', 'a lon…')
+    """
+    plain = "".join(each if each.isprintable() else " " for each in str(text)[: most + 1])
+    return plain if len(plain) <= most else f"{plain[: most - 1]}…"
+
+
 def ink_on(red: float, green: float, blue: float) -> str:
     """Black or white, whichever is read better on a colour.
 

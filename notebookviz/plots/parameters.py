@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from notebookviz.capture import naming
 from notebookviz.errors import InputError
 from notebookviz.finetune.freezing import fits
-from notebookviz.plots.figure import BLUE, ORANGE, Plot, drawing
+from notebookviz.plots.figure import BLUE, ORANGE, Plot, drawing, shown
 from notebookviz.plots.pixels import picture
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def histograms(model: nn.Module, *patterns: str) -> Plot:
             hint="Choose some by patterns: histograms(model, 'layer1.*').",
         )
     across = min(len(chosen), 4)
-    said = f"Histograms of {len(chosen)} parameters: {naming.cut(', '.join(chosen), 200)}"
+    said = f"Histograms of {len(chosen)} parameters: {shown(', '.join(chosen), 200)}"
     with drawing(said, math.ceil(len(chosen) / across), across, (2.9, 2.2)) as (figure, axes):
         for axis, (name, parameter) in zip(axes, chosen.items(), strict=False):
             values = sampled(parameter, name)
@@ -63,7 +62,7 @@ def histograms(model: nn.Module, *patterns: str) -> Plot:
                 color=BLUE if parameter.requires_grad else ORANGE,
                 linewidth=0,
             )
-            axis.set_title(naming.cut(name, 30) + ("" if parameter.requires_grad else " (frozen)"), fontsize=9)
+            axis.set_title(shown(name, 30) + ("" if parameter.requires_grad else " (frozen)"), fontsize=9)
             axis.tick_params(labelsize=8)
         for axis in axes[len(chosen) :]:
             axis.remove()
@@ -91,25 +90,25 @@ def filters(layer: nn.Module, count: int = 64) -> Plot:
         <8 of 8 filters of 5×5 with 3 channels>
     """
     weight = getattr(layer, "weight", None)
-    if not isinstance(weight, torch.Tensor) or weight.dim() != 4:  # noqa: PLR2004 - out, in, height, width
+    if not isinstance(weight, torch.Tensor) or weight.dim() != 4 or not weight.numel():  # noqa: PLR2004 - out, in, height, width
         raise InputError(
             f"filters() got {type(layer).__name__}; a convolution of images (Conv2d) is wanted.",
             hint="For example filters(model.conv1).",
         )
-    shown = sampled(weight, "weight", keep=True)[:count]
-    across = min(len(shown), 16)
+    some = sampled(weight, "weight", keep=True)[:count]
+    across = min(len(some), 16)
     said = (
-        f"{len(shown)} of {len(weight)} filters of {weight.shape[2]}×{weight.shape[3]} with {weight.shape[1]} channels"
+        f"{len(some)} of {len(weight)} filters of {weight.shape[2]}×{weight.shape[3]} with {weight.shape[1]} channels"
     )
     colours = weight.shape[1] == 3  # noqa: PLR2004 - red, green, blue
-    most = float(shown.mean(1).abs().max()) or 1.0
-    with drawing(said, math.ceil(len(shown) / across), across, (0.6, 0.6)) as (figure, axes):
-        whole = picture(shown.movedim(1, 0).reshape(shown.shape[1], -1, shown.shape[3])) if colours else None
-        for at, axis in enumerate(axes[: len(shown)]):
+    most = float(some.mean(1).abs().max()) or 1.0
+    with drawing(said, math.ceil(len(some) / across), across, (0.6, 0.6)) as (figure, axes):
+        whole = picture(some.movedim(1, 0).reshape(some.shape[1], -1, some.shape[3])) if colours else None
+        for at, axis in enumerate(axes[: len(some)]):
             if whole is not None:
-                axis.imshow(whole[at * shown.shape[2] : (at + 1) * shown.shape[2]], interpolation="nearest")
+                axis.imshow(whole[at * some.shape[2] : (at + 1) * some.shape[2]], interpolation="nearest")
             else:
-                axis.imshow(shown[at].mean(0).numpy(), cmap="PuOr", vmin=-most, vmax=most, interpolation="nearest")
+                axis.imshow(some[at].mean(0).numpy(), cmap="PuOr", vmin=-most, vmax=most, interpolation="nearest")
         for axis in axes:
             axis.set_axis_off()
     return figure

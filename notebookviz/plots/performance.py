@@ -12,7 +12,7 @@ from notebookviz.errors import InputError
 from notebookviz.finetune.evaluation import Evaluation
 from notebookviz.finetune.result import Training
 from notebookviz.finetune.trying import LearningRates
-from notebookviz.plots.figure import BLUE, GREEN, INK, ORANGE, Plot, drawing, ink_on
+from notebookviz.plots.figure import BLUE, GREEN, INK, ORANGE, Plot, drawing, ink_on, shown
 from notebookviz.plots.pixels import picture
 
 if TYPE_CHECKING:
@@ -100,6 +100,9 @@ def learning_rates(found: Any) -> Plot:  # noqa: ANN401 - what find_learning_rat
             f"learning_rates() got {type(found).__name__}; what find_learning_rate found is wanted.",
             hint="Pass what find_learning_rate(model, loader) returned.",
         )
+    finite = [loss for loss in (*found.losses, *found.smoothed[:1]) if math.isfinite(loss)]
+    if not finite:
+        raise InputError("No loss of this range test is a number.", hint="Look at the data, and at one batch's loss.")
     said = "none" if found.suggestion is None else f"{found.suggestion:.1e}"
     with drawing(f"Loss over {len(found.rates)} learning rates, suggestion {said}", 1, 1, (6, 3.5)) as (
         figure,
@@ -110,7 +113,8 @@ def learning_rates(found: Any) -> Plot:  # noqa: ANN401 - what find_learning_rat
         if found.suggestion is not None:
             axis.axvline(found.suggestion, linestyle="--", color=INK, linewidth=1, label=f"suggestion {said}")
         axis.set(xscale="log", xlabel="learning rate", ylabel="loss")
-        low, high = min(found.losses), max(found.losses[0], found.smoothed[0])
+        starts = [loss for loss in (found.losses[0], found.smoothed[0]) if math.isfinite(loss)]
+        low, high = min(finite), max(starts or finite)
         margin = 0.1 * (high - low) or 1.0
         axis.set_ylim(low - margin, high + 3 * margin)  # a loss that has left all bounds would flatten the rest
         axis.legend()
@@ -141,7 +145,7 @@ def confusion_matrix(evaluation: Any, labels: Sequence[str] | None = None) -> Pl
     given = evaluation.confusion if isinstance(evaluation, Evaluation) else evaluation
     names = tuple(labels or ()) or (evaluation.labels if isinstance(evaluation, Evaluation) else ())
     matrix = None if given is None else torch.as_tensor(given)
-    if matrix is None or matrix.dim() != 2 or matrix.shape[0] != matrix.shape[1]:  # noqa: PLR2004 - rows and columns
+    if matrix is None or matrix.dim() != 2 or not matrix.shape[0] == matrix.shape[1] > 0:  # noqa: PLR2004 - rows and columns
         what = (
             f"an evaluation of a {evaluation.task} task" if given is None else f"{tuple(torch.as_tensor(given).shape)}"
         )
@@ -150,7 +154,7 @@ def confusion_matrix(evaluation: Any, labels: Sequence[str] | None = None) -> Pl
             hint="Pass what evaluate() returned for a model with classes.",
         )
     count, right = len(matrix), int(matrix.diagonal().sum())
-    names = names if len(names) == count else tuple(map(str, range(count)))
+    names = tuple(shown(name, 32) for name in (names if len(names) == count else range(count)))
     parts = (matrix / matrix.sum(1, keepdim=True).clamp(min=1)).double().numpy()
     side = min(max(count * 0.42 + 1.8, 3.4), 11)
     said = f"Confusion matrix of {count} classes, {right:,} of {int(matrix.sum()):,} right"
@@ -230,8 +234,8 @@ def _line(axis: Axes, values: Any, colour: str, line: str, mark: str, label: str
 
 
 def _title(name: str) -> str:
-    return {"f1": "F1", "r2": "R²", "mae": "mean absolute error"}.get(name, name)
+    return {"f1": "F1", "r2": "R²", "mae": "mean absolute error"}.get(name, shown(name, 40))
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 16 else f"{text[:15]}…"  # noqa: PLR2004 - what fits over a picture
+    return shown(text, 16)  # what fits over a picture

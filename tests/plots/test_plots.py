@@ -141,3 +141,33 @@ def test_what_is_missing_is_named_with_the_command():
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     wanted = "This needs seaborn, which is not installed. Run: pip install 'notebookviz[plots]'"
     assert found.stderr.strip().endswith(wanted)
+
+
+@pytest.mark.parametrize("label", ["\0", "\ud800", "\x1b[0m", "a\nb", "<script>", "$x^", "long " * 999, 7])
+def test_any_name_of_a_class_is_shown(label):
+    plot = plots.confusion_matrix([[3, 1], [1, 2]], [label, "b"])
+    assert len(plot._repr_html_()) < 200_000
+    assert plot._repr_png_()
+
+
+def test_a_parameter_of_any_name_is_shown():
+    model = nn.Module()
+    model._parameters["$a\n\0\ud800" + "x" * 300] = nn.Parameter(torch.randn(9))
+    assert "<svg" in plots.histograms(model)._repr_html_()
+
+
+def test_a_range_test_without_numbers_says_so():
+    nan = float("nan")
+    with pytest.raises(InputError, match="No loss"):
+        plots.learning_rates(LearningRates((1e-3,), (nan,), (nan,), None))
+    assert plots.learning_rates(LearningRates((1e-3, 1e-2), (nan, 1.0), (nan, 1.0), None))._repr_png_()
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 3, 3), (2, 0, 3, 3)])
+def test_no_filters_are_refused(shape):
+    layer = nn.Module()
+    layer.weight = nn.Parameter(torch.zeros(shape))
+    with pytest.raises(InputError, match="a convolution"):
+        plots.filters(layer)
+    with pytest.raises(InputError, match="square"):
+        plots.confusion_matrix(torch.zeros(0, 0))
