@@ -17,6 +17,7 @@ from notebookviz import InputError, evaluate, training
 from notebookviz.capture import capture
 from notebookviz.finetune.settings import Settings
 from notebookviz.finetune.sources import find_sources
+from notebookviz.finetune.trying import LearningRates
 from notebookviz.serving.protocol import answer
 from notebookviz.training import TrainingTab
 
@@ -153,10 +154,12 @@ def test_labels_that_count_to_billions_make_no_head(monkeypatch):
 
 
 def test_a_loss_that_is_no_number_is_told_as_json(monkeypatch):
-    asked = Asked(monkeypatch, x=torch.full((40, 4), float("nan")), y=torch.arange(40) % 2)
-    asked.ask("rates", source="x, y", validation="none")
+    asked, endless = Asked(monkeypatch), float("inf")
+    found = LearningRates((1e-3, 1e-2), (1.0, endless), (1.0, endless), None)
+    monkeypatch.setattr(asked.tab._session, "rates", lambda _: found)
+    asked.ask("rates")
     asked.wait()
-    assert [name for name, _ in asked.told] == ["rates"]
+    assert json.loads(asked.told[-1][1])["rates"] == [1e-3]
 
 
 class Unmade(DataLoader):
