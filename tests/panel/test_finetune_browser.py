@@ -95,7 +95,9 @@ def test_what_is_wrong_stands_beside_its_step_and_start_waits(tuning):
     expect(tuning.get_by_role("button", name="Start", exact=True)).to_be_enabled()
     tuning.get_by_label("Epochs", exact=True).fill("0")
     tuning.get_by_label("Epochs", exact=True).press("Tab")
-    expect(tuning.locator(".tuning > .wrong")).to_contain_text("epochs is '0'; it is a whole number, at least 1 and at most 1,000,000,000.")
+    expect(tuning.locator(".tuning > .wrong")).to_contain_text(
+        "epochs is '0'; it is a whole number, at least 1 and at most 1,000,000,000."
+    )
 
 
 def test_ticks_are_staged_until_start_and_colour_the_graph(tuning, model):
