@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from sklearn import metrics
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from notebookviz import InputError, evaluate, fine_tune
 from notebookviz.finetune.tensorboard import TensorBoardLog
-
-metrics = pytest.importorskip("sklearn.metrics")
 
 
 def seeded(*shape):
@@ -104,7 +103,8 @@ def test_labels_that_do_not_fit_are_refused():
 
 
 def test_tensorboard_reads_what_was_told(tmp_path):
-    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    from tensorboard.backend.event_processing import event_accumulator as accumulator
+
     data = DataLoader(TensorDataset(seeded(32, 4), torch.arange(32) % 3), batch_size=8)
     training = fine_tune(model(3), data, data, epochs=2, clip=1.0, callbacks=[TensorBoardLog(tmp_path)], verbose=False)
     read = accumulator.EventAccumulator(str(tmp_path))

@@ -214,10 +214,7 @@ class Scene {
                 at(x, y + (index === solved.points.length - 1 ? BEND : 1));
             });
             const before = local.labels.indexOf(edge);
-            if (before === -1 && edge.x === undefined) { // a label without a size, as in a frame that is not rendered, needs a place too
-                const [x, y] = solved.points[Math.floor(solved.points.length / 2)];
-                [edge.x, edge.y] = [here.left + x, here.top + y];
-            } else if (before !== -1) {
+            if (before !== -1) {
                 const [x, y] = solved.label || solved.points[Math.floor(solved.points.length / 2)];
                 const half = Math.floor(across.length / 2);
                 const shift = across[half] - solved.points[half][0];
@@ -232,6 +229,9 @@ class Scene {
                 at(x, here.solved.height + ABOVE);
             }
         }
+        const middle = points[Math.floor(points.length / 2)]; // for a label without a size, as in a frame that is not rendered
+        edge.x ??= middle.x;
+        edge.y ??= middle.y;
         const clean = points.filter((point, index) => index === 0 || Math.hypot(point.x - points[index - 1].x, point.y - points[index - 1].y) > 0.5);
         const ends = [this._boxes.get(edge.v), this._boxes.get(edge.w)].map(({ x, y }) => ({ x, y }));
         edge.points = [ends[0], ...clean, ends[1]];
