@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torchvision
 from playwright.sync_api import expect
 from torch import nn
 
@@ -140,3 +141,14 @@ def test_keys_stay_with_the_panel_when_a_button_vanishes_under_its_click(tab, de
     expect(frame(tab).locator(".node.select, .cluster.select")).to_have_count(0)
     tab.keyboard.press("/")
     expect(tab.get_by_role("searchbox", name="Find")).to_be_focused()
+
+
+def test_titles_stay_in_sight_when_python_opens_and_selects_at_once(tab, drawn):
+    """Two drawings follow each other: the titles are those of the last."""
+    panel = api.show(torchvision.models.resnet50(), browser=False)
+    tab.goto(panel.url)
+    drawn(tab)
+    panel.expand("layer1.0")
+    panel.select("layer1.0.conv2")
+    expect(frame(tab).locator(".nbv-sticky-title .nbv-sticky-path")).to_have_text(["layer1", "0"])
+    panel.close()

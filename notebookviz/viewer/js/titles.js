@@ -205,8 +205,14 @@ function place(graph) {
 function follow(graph, placed) {
     const started = performance.now();
     let still = 0;
+    let shown = false;
     const step = (now) => {
-        still = place(graph) ? 0 : still + 1;
+        const connected = graph._tunnelGroup.isConnected;
+        if (shown && !connected) { // another drawing has taken its place
+            return;
+        }
+        still = place(graph) || connected !== shown ? 0 : still + 1;
+        shown = connected;
         if (still < 2) {
             placed(frames.get(graph));
         }
