@@ -1,7 +1,7 @@
 """``make bench``, second part: large models in the page, and the flat layout of the same graph beside it.
 
 For each model: what is sent, the time until its first view is painted, the boxes of that view, and the page's heap.
-Then what a click costs, from the mouse button to the painted graph, with about 100 and 300 boxes drawn.  Last a model
+Then what a click costs, from the mouse button to the painted graph, with at least 100 and at least 300 boxes drawn.  Last a model
 of 10,000 operators: its first view beside the same graph as a flat ONNX file, drawn by Netron's reader, grapher and
 dagre in this browser.
 """
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from notebookviz.graph.records import Recording
 
 CLICKS = 24
+GOALS = {100: 300, 300: 600}  # boxes that are drawn at least: milliseconds that nineteen of twenty clicks take at most
 OPERATORS = 10_000
 
 
@@ -53,9 +54,12 @@ def main() -> int:
         for name in options.models:
             results["models"][name] = row = first_view(browser, *looked(*MODELS[name]()))
             print(f"{name:14} {describe(row)}", flush=True)
-        results["click_ms"] = {str(boxes): clicks(browser, boxes) for boxes in (100, 300)}
-        for boxes, row in results["click_ms"].items():
-            print(f"click at {boxes} boxes: median {row['median']:.0f} ms, p95 {row['p95']:.0f} ms of {CLICKS}")
+        results["click_ms"] = {str(boxes): clicks(browser, boxes) for boxes in GOALS}
+        for boxes, goal in GOALS.items():
+            row = results["click_ms"][str(boxes)]
+            drawn = f"click with {row['least']:.0f} to {row['most']:.0f} boxes drawn"
+            figures = f"median {row['median']:.0f} ms, p95 {row['p95']:.0f} ms of {CLICKS} (goal: {goal} ms)"
+            print(f"{drawn}: {figures}")
         recording, seconds = looked(*synthetic())
         results["synthetic"] = row = first_view(browser, recording, seconds)
         row["flat_ms"], row["flat_boxes"] = flat(browser, recording)
@@ -132,33 +136,37 @@ def send(harness: Harness, content: bytes, how: str) -> float:
 
 
 def clicks(browser: Browser, boxes: int) -> dict[str, float]:
-    """Opening and closing modules with so many boxes drawn, by real clicks."""
+    """Closing and opening modules with at least so many boxes drawn, by real clicks."""
     from notebookviz.graph.fold import fold
 
-    recording = fold(looked(*towers(boxes // 10))[0])
+    recording = fold(looked(*towers(boxes // 11 + 3))[0])
     modules = [node.index for node in recording.nodes if node.type == "Tower"]
     harness = Harness(browser.new_page(viewport={"width": 1000, "height": 700}))
-    harness.show(recording, opened=[0, *modules[: -len(modules) // 6]])
+    harness.show(recording, opened=[0, *modules])
     harness.frame.evaluate(
         "addEventListener('pointerdown', () => { window.pressed = performance.timeOrigin + performance.now(); }, true)"
     )
     origin = harness.page.evaluate("performance.timeOrigin")
-    times, shown = [], []
+    times, drawn = [], [harness.last("drawn")["boxes"]]
     for position in range(CLICKS):
-        index = modules[(7 * position) % len(modules)]
+        index = modules[(7 * (position // 2)) % len(modules)]  # closed by one click, opened again by the next
         sign = harness.frame.locator(
             f"[data-id='{index}'] .nbv-toggle, [data-id='{index}'] > .nbv-title > .nbv-title-toggle"
         ).first
         sign.scroll_into_view_if_needed()
         message = harness.do("drawn", sign.click)
         times.append(origin + message["time"] - harness.frame.evaluate("window.pressed"))
-        shown.append(message["boxes"])
+        drawn.append(message["boxes"])
         harness.page.wait_for_timeout(450)
     harness.page.close()
+    if min(drawn) < boxes:
+        message = f"{min(drawn)} boxes were drawn where at least {boxes} are wanted: add towers."
+        raise ValueError(message)
     return {
         "median": statistics.median(times),
         "p95": sorted(times)[int(0.95 * len(times))],
-        "boxes": statistics.median(shown),
+        "least": min(drawn),
+        "most": max(drawn),
     }
 
 
