@@ -1,9 +1,9 @@
 """``make bench``, second part: large models in the page, and the flat layout of the same graph beside it.
 
 For each model: what is sent, the time until its first view is painted, the boxes of that view, and the page's heap.
-Then what a click costs, from the mouse button to the painted graph, with at least 100 and at least 300 boxes drawn.  Last a model
-of 10,000 operators: its first view beside the same graph as a flat ONNX file, drawn by Netron's reader, grapher and
-dagre in this browser.
+Then what a click costs, from the mouse button to the painted graph, with at least 100 and at least 300 boxes drawn.
+Last a model of 10,000 operators: its first view beside the same graph as a flat ONNX file, drawn by Netron's reader,
+grapher and dagre in this browser.
 """
 
 from __future__ import annotations

@@ -80,10 +80,11 @@ MEMBERS = """async () => {
     has(view.View.prototype, 'start open show refresh render export find toggle options model target activeTarget '
         + 'pushTarget popTarget showNodeProperties showTensorProperties showModelProperties showDefinition '
         + 'zoomIn zoomOut resetZoom about _reload _timeout', 'View');
-    has(grapher, 'Graph Node Argument', 'grapher');
+    has(grapher, 'Graph Node Edge Argument', 'grapher');
     has(grapher.Graph.prototype, 'build measure update setNode setParent node nodes edges', 'grapher.Graph');
     has(grapher.Node.prototype, 'build list select deselect', 'grapher.Node');
     has(grapher.Argument.prototype, 'build', 'grapher.Argument');
+    has(grapher.Edge.prototype, 'build', 'grapher.Edge');
     has(base.BinaryStream.prototype, 'peek read seek length position', 'base.BinaryStream');
     return missing;
 }"""

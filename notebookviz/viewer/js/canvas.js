@@ -4,6 +4,7 @@
 
 const MARGIN = 24;
 const SMALLEST = 0.6;
+const ROOM = 0.9;
 
 export class Canvas {
 
@@ -54,9 +55,25 @@ export class Canvas {
         return [zoom, x, y, width, height];
     }
 
-    /** The margin to leave round the drawing, in its own units. */
-    room(zoom) {
-        return { across: 0.9 * this._window.clientWidth / zoom, along: 0.9 * this._window.clientHeight / zoom };
+    /**
+     * Gives a graph its place, at the zoom that is now, with an unseen margin: without it a small graph is centred and what was
+     * clicked can't keep its place.  Stands in for Netron's own, which measures all that is drawn, at another zoom.
+     */
+    spread(graph) {
+        const [canvas, background, origin] = ['canvas', 'background', 'origin'].map((id) => this._document.getElementById(id));
+        const zoom = this._target()?.zoom ?? 1;
+        const [across, along] = this._size.map((length) => ROOM * length / zoom);
+        const width = Math.ceil(graph.width + 2 * across);
+        const height = Math.ceil(graph.height + 2 * along);
+        for (const element of [background, canvas]) {
+            element.setAttribute('width', width);
+            element.setAttribute('height', height);
+        }
+        canvas.setAttribute('viewBox', `0 0 ${width} ${height}`);
+        canvas.style.width = `${zoom * width}px`;
+        canvas.style.height = `${zoom * height}px`;
+        origin.setAttribute('transform', `translate(${across - graph.originX},${along - graph.originY})`);
+        Object.assign(graph, { _width: width, _height: height, _zoom: zoom });
     }
 
     get shown() {

@@ -7,6 +7,7 @@ import { watchDoubleClicks } from './clicks.js';
 import { Paint } from './paint.js';
 import { picture } from './picture.js';
 import { Lights } from './lights.js';
+import { move, stand } from './motion.js';
 import { Sidebar } from './sidebar.js';
 import { Sticky } from './sticky.js';
 import { Graph, Node } from './structure.js';
@@ -89,14 +90,11 @@ export function createDrawing(netron, grapher, host, post) {
             const start = performance.now();
             const selected = this.target ? [...this.target.selection].map((item) => item.value) : [];
             const spots = this._spots(anchor);
+            this._lights.forget();
             change();
             const spot = spots.find(({ node }) => this.structure.drawn.has(node.index));
             const rect = spot && (this.structure.opened.has(spot.node.index) ? null : this.sticky.sign(spot.node.index)) || spot?.rect;
-            if (still.matches) {
-                for (const { label } of this.target.nodes.values()) {
-                    delete label.x;
-                }
-            }
+            const before = stand(host.document, this.target);
             this._keeping = true;
             try {
                 await this.refresh(spot ? { value: spot.node, rect } : null);
@@ -105,6 +103,9 @@ export function createDrawing(netron, grapher, host, post) {
             }
             if (arrive) {
                 arrive();
+            }
+            if (!still.matches) {
+                move(host.document, this.target, before);
             }
             const kept = selected.filter((value) => this.target.find(value));
             if (kept.length > 0) {
@@ -458,7 +459,7 @@ export function createDrawing(netron, grapher, host, post) {
         ...actions,
         placed: (clusters) => view.sticky.show(clusters),
         show: (node, source) => view.showNodeProperties(node, source),
-        room: () => view.canvas.room(view.target ? view.target.zoom : 1)
+        spread: (graph) => view.canvas.spread(graph)
     });
     return view;
 }

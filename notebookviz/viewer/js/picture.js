@@ -6,7 +6,7 @@ import { drawLegend } from './legend.js';
 
 const MARGIN = 24;
 const LARGEST = 16000;
-const DROPPED = '#edge-paths-hit-test, .nbv-room, #background';
+const DROPPED = '#edge-paths-hit-test, #background';
 
 /**
  * @param {Document} document

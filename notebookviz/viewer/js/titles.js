@@ -4,6 +4,7 @@
  */
 import { Graph, Node } from './structure.js';
 import { line } from './text.js';
+import { Texts } from './texts.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const MOVING = 420;
@@ -14,12 +15,17 @@ const WORDY = 36;
 /** The frames of each drawn graph; which modules are open may have changed since. */
 const frames = new WeakMap();
 
+/** Where each graph that is being drawn will stand. */
+const origins = new WeakMap();
+
 /**
  * @param {{Graph: any, Node: any, Argument: any}} grapher Netron's module.
- * @param {{toggle: (node: Node) => void, open: (node: Node) => void, show: (node: Node, source: string) => void, room: () => {across: number, along: number}, placed: (clusters: object[]) => void}} actions
+ * @param {{toggle: (node: Node) => void, open: (node: Node) => void, show: (node: Node, source: string) => void, spread: (graph: any) => void, placed: (clusters: object[]) => void}} actions
  */
 export function hookGrapher(grapher, actions) {
     const structural = (graph) => graph.target instanceof Graph;
+    const texts = new Texts();
+    let building = false;
 
     /** An opened module: Netron keeps plain objects for its clusters, ours can be found, selected and anchored. */
     class Cluster extends grapher.Node {
@@ -39,12 +45,21 @@ export function hookGrapher(grapher, actions) {
         if (structural(this)) {
             // Netron waits three frames for fonts to load; the page has none to load.
             this.measure = grapher.Graph.prototype.measure;
+            this.restore = () => actions.spread(this);
             nest(this, Cluster);
             labelOnce(this);
-        }
-        original.call(this, document, origin);
-        if (structural(this)) {
-            decorate(this, document, actions);
+            // What is built comes into the document when it has its place: until then the browser has nothing to lay out.
+            const apart = document.createElementNS(SVG, 'g');
+            origins.set(this, origin);
+            building = true;
+            try {
+                original.call(this, document, apart);
+                decorate(this, document, texts, actions);
+            } finally {
+                building = false;
+            }
+        } else {
+            original.call(this, document, origin);
         }
     });
 
@@ -52,8 +67,15 @@ export function hookGrapher(grapher, actions) {
         original.call(this);
         if (structural(this)) {
             place(this);
+            origins.get(this).append(...this._tunnelGroup.parentNode.childNodes);
             follow(this, actions.placed);
-            leaveRoom(this, actions.room());
+        }
+    });
+
+    wrap(grapher.Edge.prototype, 'build', function build(original, ...groups) {
+        original.call(this, ...groups);
+        if (building && this.labelElement) {
+            texts.take(this.labelElement);
         }
     });
 
@@ -64,6 +86,9 @@ export function hookGrapher(grapher, actions) {
         original.call(this, document, parent);
         if (this.value instanceof Node) {
             identify(this);
+        }
+        if (building) {
+            this.element.querySelectorAll('text').forEach((text) => texts.take(text));
         }
     });
 
@@ -115,7 +140,7 @@ function labelOnce(graph) {
     }
 }
 
-function decorate(graph, document, actions) {
+function decorate(graph, document, texts, actions) {
     const clusters = graph.target.clusters.map((node) => graph._table.get(node));
     frames.set(graph, clusters);
     for (const cluster of clusters) {
@@ -123,7 +148,9 @@ function decorate(graph, document, actions) {
         name(cluster.element, cluster.value);
         cluster.element.classList.toggle('nbv-failed', isFailed(cluster.value));
         title(cluster, document, actions);
+        cluster.title.querySelectorAll('text').forEach((text) => texts.take(text));
     }
+    clusters.forEach(fit);
     for (const { label: item } of graph.nodes.values()) {
         for (const kind of ['input', 'output']) {
             const position = graph.target[`${kind}s`].indexOf(item.value);
@@ -154,26 +181,15 @@ function title(cluster, document, actions) {
     };
     const group = create('g', cluster.element, { class: 'nbv-title' });
     const name = create('g', group, { class: 'nbv-title-name' });
-    const back = create('path', name, {});
+    create('path', name, {});
     const text = create('text', name, { x: 8 });
     create('tspan', text, { class: 'nbv-title-type' }).textContent = line(node.row.type, 32);
     create('tspan', text, { class: 'nbv-title-path', dx: 6 }).textContent = node.caption.join(' · ');
     create('title', name, {}).textContent = node.name;
     const toggle = create('g', group, { class: 'nbv-title-toggle', role: 'button' });
-    const button = create('path', toggle, {});
-    const sign = create('text', toggle, {});
-    sign.textContent = '−';
+    create('path', toggle, {});
+    create('text', toggle, {}).textContent = '−';
     create('title', toggle, {}).textContent = `Close ${node.name}`;
-    const box = text.getBBox();
-    const mark = sign.getBBox();
-    const width = Math.ceil(box.width) + 16;
-    const height = Math.ceil(box.height) + 8;
-    const side = Math.ceil(mark.width) + 2 * WIDE;
-    text.setAttribute('y', 4 - box.y);
-    sign.setAttribute('x', width + WIDE);
-    sign.setAttribute('y', (height - mark.height) / 2 - mark.y);
-    back.setAttribute('d', `M0,${height}v${5 - height}a5,5 0 0 1 5,-5h${width - 5}v${height}z`);
-    button.setAttribute('d', `M${width},0h${side}v${height - 5}a5,5 0 0 1 -5,5h${5 - side}z`);
     name.addEventListener('click', (event) => {
         event.stopPropagation();
         actions.open(node);
@@ -184,6 +200,21 @@ function title(cluster, document, actions) {
     });
     cluster.title = group;
     cluster.definition = { element: toggle };
+}
+
+/** Gives a title the size of its texts. */
+function fit(cluster) {
+    const [[back, text], [button, sign]] = [...cluster.title.children].map((part) => part.children);
+    const box = text.getBBox();
+    const mark = sign.getBBox();
+    const width = Math.ceil(box.width) + 16;
+    const height = Math.ceil(box.height) + 8;
+    const side = Math.ceil(mark.width) + 2 * WIDE;
+    text.setAttribute('y', 4 - box.y);
+    sign.setAttribute('x', width + WIDE);
+    sign.setAttribute('y', (height - mark.height) / 2 - mark.y);
+    back.setAttribute('d', `M0,${height}v${5 - height}a5,5 0 0 1 5,-5h${width - 5}v${height}z`);
+    button.setAttribute('d', `M${width},0h${side}v${height - 5}a5,5 0 0 1 -5,5h${5 - side}z`);
     cluster.width = width + side;
     cluster.height = height;
 }
@@ -221,17 +252,6 @@ function follow(graph, placed) {
         }
     };
     requestAnimationFrame(step);
-}
-
-/** An unseen margin: without it a small graph is centred and what was clicked can't keep its place. */
-function leaveRoom(graph, { across, along }) {
-    const origin = graph._tunnelGroup.parentNode;
-    const rectangle = origin.ownerDocument.createElementNS(SVG, 'rect');
-    const entries = { class: 'nbv-room', fill: 'none', x: graph.originX - across, y: graph.originY - along, width: graph.width + 2 * across, height: graph.height + 2 * along };
-    for (const [key, value] of Object.entries(entries)) {
-        rectangle.setAttribute(key, value);
-    }
-    origin.appendChild(rectangle);
 }
 
 /** The second line of a node, and the box that opens it. */
