@@ -220,7 +220,6 @@ def _show_file(
         page=lambda panel, saved, _: _file_page(panel, held() if saved else None),
         fallback=lambda _: ("", f"{file_name}, {size:,} bytes{_left_out(size)}"),
         script=lambda panel: _file_script(panel, hold.get(), used),
-        late=True,
         release=hold.release,
         serve=_server,
     )
@@ -264,13 +263,11 @@ def _left_out(size: int) -> str:
 
 def _file_script(panel: Panel, file: object, used: Mapping[str, bytes]) -> str:
     """The script that opens a small file without its kernel, once what it needs of Netron is known."""
-    from notebookviz.viewer.output import output_script, waiting_script
+    from notebookviz.viewer.output import output_script
     from notebookviz.viewer.static import Contents
 
-    if not isinstance(file, ModelFile) or len(file.data) > KEPT:
+    if not isinstance(file, ModelFile) or len(file.data) > KEPT or not used:
         return ""
-    if not used:
-        return waiting_script(panel.key)
     contents = Contents(panel.subject, file.data, _state(panel), used)
     return output_script(panel.key, contents, panel.height, whole=carrier.carries(panel))
 

@@ -20,11 +20,14 @@ class Run:
         cell: Names the cell: the front end's id, or a digest of its text where it sends none.
         execution: Names this execution of it.
         count: The number in the cell's ``In [7]``; 0 where it is unknown.
+        named: Whether the front end named the cell: a page that people look at does; what runs notebooks, such as
+            nbconvert, does not.
     """
 
     cell: str
     execution: str
     count: int = 0
+    named: bool = False
 
 
 class Listener(Protocol):
@@ -66,10 +69,11 @@ def current_run() -> Run | None:
         return Run("", str(count), count)
     parent = kernel.get_parent() or {}
     cell = (parent.get("metadata") or {}).get("cellId")
-    if not cell:
+    named = bool(cell)
+    if not named:
         code = (parent.get("content") or {}).get("code", "")
         cell = "text:" + hashlib.sha256(str(code).encode("utf-8", "replace")).hexdigest()
-    return Run(str(cell), str((parent.get("header") or {}).get("msg_id", "")), count)
+    return Run(str(cell), str((parent.get("header") or {}).get("msg_id", "")), count, named)
 
 
 def busy() -> bool:

@@ -116,7 +116,7 @@ class Panel(Saving, anywidget.AnyWidget):
         if parts.training is not None:
             parts.training.attach(self._event, self.refresh)
         fallback, script = (lambda: parts.fallback(self)), (lambda: parts.script(self))
-        self._outputs = Outputs(self.key, self.title, fallback, script, late=parts.late)
+        self._outputs = Outputs(self.key, self.title, fallback, script)
         with self.hold_sync():
             self.graph = parts.view.graph if parts.view else b""
             self.state = {"opened": parts.opened, "selected": None}
@@ -345,7 +345,8 @@ class Panel(Saving, anywidget.AnyWidget):
         """Show the panel in the cell that runs now."""
         self._outputs.show_widget(self.model_id)
         self._serve()
-        self._outputs.show_rest()
+        run = cells.current_run()
+        self._outputs.show_rest(drawn=run is not None and run.named)
 
     def _ipython_display_(self) -> None:
         now = cells.current_run()

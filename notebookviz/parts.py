@@ -48,8 +48,8 @@ class Parts:
         mark: The model's present mark; None when it can't be told.
         export: Makes the job of an ONNX export from its options, the file to write, and who is asked for much memory.
         fallback: HTML shown where no script runs, and the same as text.
-        script: The script that a notebook keeps, to open the panel without the widget; ``""`` for none.
-        late: Whether that script is whole only once the page has drawn.
+        script: The script that a notebook keeps, to open the panel without the widget; ``""`` while there is
+            none.
         release: Lets go of the inputs.
         serve: Starts the loopback server, or finds it; None where no port can be opened.
         training: The Fine-tune tab; None for a file.
@@ -64,7 +64,6 @@ class Parts:
     export: Callable[[Mapping[str, Any], str | None, Question | None], Job[Any]] | None = None
     fallback: Callable[[Any], tuple[str, str]] = lambda _: ("", "")
     script: Callable[[Any], str] = lambda _: ""
-    late: bool = False
     release: Callable[[], None] = lambda: None
     training: TrainingTab | None = None
     serve: Callable[[], Server | None] = lambda: None

@@ -19,6 +19,8 @@ from notebookviz.viewer.static import LICENCE, script_json
 if TYPE_CHECKING:
     from notebookviz.viewer.static import Contents
 
+PICTURE: Final = "picture"
+PAGE: Final = "page"
 LARGEST_PICTURE: Final = 1 << 20
 _PICTURE: Final = """\
 <div data-notebookviz-picture="{key}">
@@ -53,17 +55,18 @@ def picture_html(key: str, name: str, table: str, picture: bytes = b"") -> str:
     return _PICTURE.format(key=key, name=html.escape(name), data=data, table=table)
 
 
-def waiting_script(key: str) -> str:
-    """What stands in an output until the script can be written.
+def waiting_script(key: str, part: str) -> str:
+    """What takes the place of an output that can't be written yet.
 
     Args:
         key: The panel's.
+        part: :data:`PICTURE` or :data:`PAGE`.
 
     Example:
-        >>> waiting_script("7")
+        >>> waiting_script("7", PAGE)
         'element.dataset.notebookvizPage = "7";'
     """
-    return f'element.dataset.notebookvizPage = "{key}";'
+    return f'element.dataset.notebookviz{part.capitalize()} = "{key}";'
 
 
 def output_script(key: str, contents: Contents, height: int, *, whole: bool = True) -> str:

@@ -12,11 +12,18 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+SCRIPT = "application/javascript"
+PICTURE = base64.b64encode(b"<svg>drawn</svg>").decode()
+DRAWN = (
+    f"panel._pictures.take(dict(kind='svg', data={base64.b64encode(gzip.compress(b'<svg>drawn</svg>')).decode()!r}))"
+)
 SETUP = """
 import gc, torch, weakref
 from torch import nn
 from notebookviz import show
+import notebookviz.outputs
 from notebookviz.cells import _listeners
+notebookviz.outputs.PATIENCE = 1000
 models = weakref.WeakSet()
 class Net(nn.Module):
     def __init__(self):
@@ -54,6 +61,12 @@ class Kernel:
                 text += "\n".join(content["traceback"])
             elif kind == "status" and content["execution_state"] == "idle":
                 return displays, re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+    def updates(self):
+        """What took the place of outputs while the last cell ran."""
+        found = [content for kind, content in self.heard if kind == "update_display_data"]
+        assert all(content["transient"]["display_id"].startswith("notebookviz-") for content in found)
+        return [content["data"] for content in found]
 
     def value(self, expression):
         _, text = self.run(f"import json as _j; print(_j.dumps({expression}))", cell="asking")
@@ -122,39 +135,60 @@ def test_a_show_that_is_refused_leaves_no_panel(kernel, code):
     assert panels == {data["comm_id"] for kind, data in kernel.heard if kind == "comm_close"}
 
 
-def test_beside_the_widget_stand_a_table_without_scripts_and_a_script(kernel):
-    ((widget, table, script), _) = kernel.run("show(Net());")
+def test_where_nobody_looks_a_table_without_scripts_and_a_script_stand_beside_the_widget(kernel):
+    ((widget, table, script), _) = kernel.run("show(Net());", cell=None)
     assert list(widget) == [WIDGET]
     assert set(table) == {"text/plain", "text/html"}
     assert "Net" in table["text/plain"]
     assert "<table" in table["text/html"]
     assert "<script" not in table["text/html"].lower()
-    assert list(script) == ["application/javascript"]
-    assert "copyright (c) Lutz Roeder" in script["application/javascript"]
+    assert list(script) == [SCRIPT]
+    assert "copyright (c) Lutz Roeder" in script[SCRIPT]
+
+
+def test_in_a_front_end_nothing_is_typeset_until_the_page_has_drawn(kernel):
+    ((_, table, script), _) = kernel.run("panel = show(Net());", cell="waiting")
+    assert set(table) == {"text/plain", SCRIPT}
+    assert "Net" in table["text/plain"]
+    assert re.fullmatch(r'element\.dataset\.notebookvizPicture = "\w+";', table[SCRIPT])
+    assert re.fullmatch(r'element\.dataset\.notebookvizPage = "\w+";', script[SCRIPT])
+    kernel.run(DRAWN)
+    script, table = kernel.updates()
+    assert PICTURE in table["text/html"]
+    assert "<table" in table["text/html"]
+    assert "copyright (c) Lutz Roeder" in script[SCRIPT]
+    ((_, again, _), _) = kernel.run("panel", cell="again")
+    assert PICTURE in again["text/html"]
+
+
+def test_a_panel_that_no_page_draws_leaves_its_table_and_script_all_the_same(kernel):
+    kernel.run("import time; notebookviz.outputs.PATIENCE = 0.1")
+    kernel.run("panel = show(Net()); time.sleep(1)", cell="unseen")
+    kernel.run("notebookviz.outputs.PATIENCE = 1000")
+    ((_, table, script), _) = kernel.run("panel", cell="again")
+    assert "<table" in table["text/html"], "it stood before anything was drawn"
+    assert "copyright (c) Lutz Roeder" in script[SCRIPT]
 
 
 def test_the_page_s_picture_takes_its_place_in_the_output(kernel):
-    ((_, table, _), _) = kernel.run("panel = show(Net());")
-    picture = base64.b64encode(gzip.compress(b"<svg>drawn</svg>", mtime=0)).decode()
+    ((_, table, _), _) = kernel.run("panel = show(Net());", cell=None)
     for count in (1, 0):  # the same picture again changes nothing
-        kernel.run(f"panel._pictures.take(dict(kind='svg', data={picture!r}))")
-        found = [content for kind, content in kernel.heard if kind == "update_display_data"]
+        kernel.run(DRAWN)
+        found = kernel.updates()
         assert len(found) == count
         for each in found:
-            html = each["data"]["text/html"]
-            assert base64.b64encode(b"<svg>drawn</svg>").decode() in html
-            assert table["text/html"].partition("\n")[2] in html
-            assert each["transient"]["display_id"].startswith("notebookviz-")
+            assert PICTURE in each["text/html"]
+            assert table["text/html"].partition("\n")[2] in each["text/html"]
 
 
 def test_what_python_opens_selects_and_colours_is_kept_for_when_there_is_no_kernel(kernel):
-    ((_, _, script), _) = kernel.run("panel = show(Net())\npanel.select('fc')", cell="kept")
-    assert '"selected": null' in script["application/javascript"]
+    ((_, _, script), _) = kernel.run("panel = show(Net())\npanel.select('fc')", cell=None)
+    assert '"selected": null' in script[SCRIPT]
 
     def renewed():
         found = [content for kind, content in kernel.heard if kind == "update_display_data"]
-        assert all(content["transient"]["display_id"].endswith("-script") for content in found)
-        return [content["data"]["application/javascript"] for content in found]
+        assert all(content["transient"]["display_id"].endswith("-page") for content in found)
+        return [content["data"][SCRIPT] for content in found]
 
     (selected,) = renewed()
     assert '"selected": 1' in selected
@@ -273,15 +307,15 @@ def test_an_interrupted_cell_leaves_the_panel_alive(kernel):
 def test_a_file_too_large_for_a_notebook_is_said_to_be(kernel, tmp_path):
     (tmp_path / "large.npy").write_bytes(bytes(3 << 20))
     code = f"from notebookviz.api import open_file\nopen_file({str(tmp_path / 'large.npy')!r});"
-    displays, text = kernel.run(code, cell="large")
+    displays, text = kernel.run(code, cell=None)
     assert "keeps files of up to 2 MB; run the cell to open this one." in displays[1]["text/html"], text
-    assert not any("application/javascript" in data for data in displays)
+    assert all(len(data.get(SCRIPT, "")) < 100 for data in displays)
 
 
 def test_what_all_panels_share_is_written_again_once_the_first_is_gone(kernel):
     def written(cell):
-        displays, _ = kernel.run("show(Net());", cell=cell)
-        return max(len(data.get("application/javascript", "")) for data in displays) > 200_000
+        kernel.run(f"panel = show(Net()); {DRAWN}", cell=cell)
+        return max(len(data.get(SCRIPT, "")) for data in kernel.updates()) > 200_000
 
     kernel.run("from notebookviz.panel import open_panels\nfor each in open_panels():\n    each.close()", cell="none")
     assert [written("one"), written("two"), written("one"), written("two")] == [True, False, True, False]
