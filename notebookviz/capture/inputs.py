@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from notebookviz.capture.signature import Call, Parameter
 
 LADDER = 16
+PURSUED = 6
+"""So many candidates in a row that failed passes suggest; then the next one of the model's own has a turn."""
 Candidate = tuple[tuple[Any, ...], dict[str, Any], str]
 
 _LISTED = re.compile(r"(?i)\b(list|sequence|iterable)\[.*tensor")
@@ -59,8 +61,12 @@ class Ladder:
         """Yield positional arguments, keyword arguments, and both as one line of text."""
         prepared = islice(self._calls(), 4 * LADDER)
         seen: set[Any] = set()
+        pursued = 0
         while len(seen) < LADDER:
-            call = self._next.pop(0) if self._next else next(prepared, None)
+            call = None if self._next and pursued < PURSUED else next(prepared, None)
+            pursued = pursued + 1 if call is None else 0
+            if call is None and self._next:
+                call = self._next.pop(0)
             if call is None:
                 return
             text = flow.input_text(*call)

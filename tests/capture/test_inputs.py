@@ -72,6 +72,24 @@ def test_each_kind_of_torchvision_model(name, text):
     assert recording.input_text == text
 
 
+def test_what_failed_passes_tell_leaves_a_turn_to_what_the_model_itself_offers():
+    class Endless:
+        """Each failed pass tells of a longer input."""
+
+        def learn(self, _draft, now):
+            yield (torch.zeros(1, now[0][0].shape[-1] + 1),), {}
+
+    ladder = inputs.Ladder(nn.Linear(8, 2))
+    ladder._calls = lambda: iter([((torch.zeros(1, 8),), {}), ((torch.zeros(1, 99),), {})])
+    ladder._lessons = Endless()
+    texts = []
+    for _, _, text in ladder:
+        texts.append(text)
+        ladder.learn(None)
+    assert len(texts) == inputs.LADDER
+    assert texts.index("1×99 float32") == inputs.PURSUED + 1
+
+
 def test_the_ladder_is_short_and_differs():
     texts = [text for _, _, text in inputs.Ladder(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(8, 8)))]
     assert len(texts) == len(set(texts)) <= inputs.LADDER
