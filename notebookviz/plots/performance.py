@@ -113,6 +113,8 @@ def learning_rates(found: Any) -> Plot:  # noqa: ANN401 - what find_learning_rat
         if found.suggestion is not None:
             axis.axvline(found.suggestion, linestyle="--", color=INK, linewidth=1, label=f"suggestion {said}")
         axis.set(xscale="log", xlabel="learning rate", ylabel="loss")
+        axis.xaxis.set_major_formatter("{x:g}")  # the default writes mathematics, which is not set here
+        axis.xaxis.set_minor_formatter("")
         starts = [loss for loss in (found.losses[0], found.smoothed[0]) if math.isfinite(loss)]
         low, high = min(finite), max(starts or finite)
         margin = 0.1 * (high - low) or 1.0

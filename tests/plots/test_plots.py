@@ -100,6 +100,8 @@ def test_learning_rates_show_the_losses_and_the_suggestion():
     assert (axis.get_xscale(), axis.get_xlabel(), axis.get_ylabel()) == ("log", "learning rate", "loss")
     assert axis.lines[1].get_ydata().tolist() == [2.0, 1.5, 1.7]
     assert axis.lines[2].get_xdata() == [1e-2, 1e-2]
+    figure.canvas.draw()
+    assert {"0.001", "0.01", "0.1"} <= {tick.get_text() for tick in axis.get_xticklabels()}
     assert figure._repr_html_().startswith(
         '<svg role="img" aria-label="Loss over 3 learning rates, suggestion 1.0e-02"'
     )
