@@ -1,4 +1,4 @@
-"""One browser for the whole run, used after the tests that need none."""
+"""One browser for the whole run, used after the tests that need none; and what the tutorials took altogether."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from chromium import ARGUMENTS, find_browser
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from _pytest.terminal import TerminalReporter
     from playwright.sync_api import Browser
+
+TUTORIALS_MOST = 360  # seconds of processor time, which unlike the clock's do not grow on a busy machine
 
 
 def pytest_configure() -> None:
@@ -22,6 +25,36 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Playwright keeps an event loop running in this thread from its first use on, so its tests come last."""
     items.sort(key=lambda item: "browser" in getattr(item, "fixturenames", ()))
+
+
+def tutorials(terminalreporter: TerminalReporter) -> dict[str, tuple[float, float]]:
+    """Seconds by the clock and of processor time of each tutorial that was run, by name."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)]
+    return {
+        str(value[0]): (value[1], value[2])
+        for report in reports
+        if report.when == "call"
+        for name, value in report.user_properties
+        if name == "tutorial"
+    }
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The tutorials must take less than six minutes."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and sum(spent for _, spent in tutorials(reporter).values()) > TUTORIALS_MOST:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Say what they took."""
+    if taken := tutorials(terminalreporter):
+        clock, spent = (sum(each) for each in zip(*taken.values(), strict=True))
+        each = ", ".join(f"{name} {seconds[1]:.0f}" for name, seconds in sorted(taken.items()))
+        terminalreporter.write_line(
+            f"{len(taken)} tutorials: {clock:.0f} s by the clock, "
+            f"{spent:.0f} s of processor time (at most {TUTORIALS_MOST}): {each}"
+        )
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +15,8 @@ import pytest
 from tests.docs.shell import NO_NETWORK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from nbformat import NotebookNode
 
@@ -52,7 +56,27 @@ def _examined(notebook: NotebookNode, folder: Path) -> Executed:
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Executed]:
+def timed(record_property: Callable[[str, object], None]) -> Callable[[str], AbstractContextManager[None]]:
+    """Note what a tutorial takes, by the clock and of the time of processes that are started and ended inside."""
+
+    @contextmanager
+    def timed(name: str) -> Iterator[None]:
+        clock, spent = time.monotonic(), _spent()
+        yield
+        record_property("tutorial", (name, time.monotonic() - clock, _spent() - spent))
+
+    return timed
+
+
+def _spent() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, timed: Callable[[str], AbstractContextManager[None]]
+) -> Callable[[str], Executed]:
     """Run the English notebook of this name; a cell that raises or warns fails the test."""
     from nbclient import NotebookClient
 
@@ -63,7 +87,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Exec
 
     def run(name: str) -> Executed:
         notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
-        NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
+        with timed(name):
+            NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
         return _examined(notebook, tmp_path)
 
     return run

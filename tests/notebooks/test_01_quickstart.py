@@ -11,16 +11,17 @@ from tests.docs.shell import HERE, MAKE, NO_NETWORK
 
 
 @pytest.mark.slow
-def test_quickstart(examine):
-    done = subprocess.run(
-        [*MAKE, "demo"],
-        cwd=ROOT,
-        env={**HERE, **NO_NETWORK},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
+def test_quickstart(examine, timed):
+    with timed("01-quickstart"):
+        done = subprocess.run(
+            [*MAKE, "demo"],
+            cwd=ROOT,
+            env={**HERE, **NO_NETWORK},
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr
     assert str(ROOT / "artifacts" / "resnet50.html") in done.stdout
     ran = examine(ROOT / "artifacts" / "01-quickstart.ipynb")
