@@ -1,8 +1,8 @@
 """What to assume where a forward pass asks for data that a fake tensor does not hold.
 
 A size is assumed to be the largest possible: all rows pass a condition, all boxes are kept, each expert of a mixture
-is chosen.  Where the values are known (a stored tensor of the model that nothing has written, for instance) they are
-read instead.
+is chosen.  Tokens are spread evenly over the experts, where there are enough of them for that.  Where the values are
+known (a stored tensor of the model that nothing has written, for instance) they are read instead.
 """
 
 from __future__ import annotations
@@ -127,7 +127,9 @@ def _nonzero(tensor: torch.Tensor, known: Known, *, as_tuple: bool) -> Any:  # n
             found = value.nonzero(as_tuple=True) if as_tuple else value.nonzero()
         return known.fake(found)
     with unseen():
-        every = torch.ones(tuple(tensor.shape), dtype=torch.bool, device="cpu").nonzero()
+        likely = known.likely(tensor)
+        every = torch.ones(tuple(tensor.shape), dtype=torch.bool, device="cpu") if likely is None else likely
+        every = every.nonzero()
         columns = every.unbind(1) if tensor.dim() else (every.new_zeros(1),)
     if as_tuple:
         return tuple(known.suppose(column, tensor.device) for column in columns)

@@ -71,6 +71,7 @@ class Draft:
 
     Attributes:
         assumed: How many sizes were assumed.
+        spread: Whether tokens were spread evenly over experts.
         awaited: How many tensors of lazy layers were given a shape.
         printed: What forward printed.
         reads: Where Python read values that were not there.
@@ -86,6 +87,7 @@ class Draft:
     outputs: list[Flow] = field(default_factory=list)
     touched: set[int] = field(default_factory=set)
     assumed: int = 0
+    spread: bool = False
     awaited: int = 0
     printed: Printed = field(default_factory=Printed)
     reads: list[Place | None] = field(default_factory=list)

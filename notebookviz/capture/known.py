@@ -15,6 +15,8 @@ from notebookviz.capture import flow
 from notebookviz.capture.modes import unseen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from notebookviz.capture.skeleton import Skeleton
 
 LARGEST = 2**20
@@ -35,6 +37,7 @@ class Known:
     def __init__(self, skeleton: Skeleton) -> None:
         self._skeleton = skeleton
         self._values: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._likely: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         self._given: set[int] = set()
         self._lost: set[int] = set()
         self._chosen: dict[int, tuple[torch.Tensor, int]] = {}
@@ -59,6 +62,12 @@ class Known:
             self._keep(tensor, original.detach().clone())
         return self._values[id(tensor)][1] if id(tensor) in self._values else None
 
+    def likely(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """Values that are known, or that follow if choices are spread evenly (tokens over experts); None for others."""
+        found = self.value(tensor)
+        supposed = self._likely.get(id(tensor))
+        return supposed[1] if found is None and supposed is not None else found
+
     def stored(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """The values of a tensor, also of a weight; None where they are not known or were written."""
         found = self.value(tensor)
@@ -69,7 +78,7 @@ class Known:
 
     def answer(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
         """What a dispatched operator returns whose answer depends on values, or ``NotImplemented``."""
-        real = self._real(args, kwargs)
+        real = self._real(args, kwargs, self.value)
         if real is None:
             return NotImplemented
         with unseen():
@@ -101,7 +110,11 @@ class Known:
         at = _CHOICES.get(str(func))
         if at is not None:
             self._choose(args[0], args[at] if len(args) > at else kwargs.get("dim", -1), flow.tensors(result)[-1])
-        real = self._real(args, kwargs) if self._follows(func) else None
+        real, values = None, self._values
+        if self._follows(func):
+            real = self._real(args, kwargs, self.value)
+            if real is None and self._likely and not written:
+                real, values = self._real(args, kwargs, self.likely), self._likely
         small = real is not None and all(tensor.numel() <= LARGEST for tensor in flow.tensors(result))
         if real is None or not small:
             if written:
@@ -115,11 +128,15 @@ class Known:
             return
         if not written:
             for fake, value in zip(flow.tensors(result), flow.tensors(computed), strict=False):
-                self._keep(fake, value)
+                self._keep(fake, value, values)
 
     def _choose(self, source: torch.Tensor, dim: int | None, indices: torch.Tensor) -> None:
         size = source.numel() if dim is None else int(source.shape[dim]) if source.dim() else 1
         self._chosen[flow.storage(indices)] = (indices, size)
+        if size <= indices.numel() < source.numel() and indices.numel() <= LARGEST:  # some of each row, not all
+            with unseen():
+                even = (torch.arange(indices.numel(), device="cpu") % size).reshape(tuple(indices.shape))
+            self._keep(indices, even, self._likely)
 
     def _follows(self, func: Any) -> bool:  # noqa: ANN401
         found = self._rules.get(func)
@@ -128,42 +145,48 @@ class Known:
             found = self._rules[func] = not (random or str(func).startswith(_WITHOUT_VALUES))
         return found
 
-    def _real(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any] | None:
+    def _real(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        look: Callable[[torch.Tensor], torch.Tensor | None],
+    ) -> tuple[Any, Any] | None:
         """The arguments with values in place of fake tensors; None at the first that is not known."""
         real = []
         for item in args:
-            value = self._swap(item)
+            value = self._swap(item, look)
             if value is NotImplemented:
                 return None
             real.append(value)
         named = {}
         for name, item in kwargs.items():
-            named[name] = self._swap(item)
+            named[name] = self._swap(item, look)
             if named[name] is NotImplemented:
                 return None
         return tuple(real), named
 
-    def _swap(self, item: Any) -> Any:  # noqa: ANN401
+    def _swap(self, item: Any, look: Callable[[torch.Tensor], torch.Tensor | None]) -> Any:  # noqa: ANN401
         if isinstance(item, torch.Tensor):
-            value = self.value(item)
+            value = look(item)
             return NotImplemented if value is None else value
         if isinstance(item, (list, tuple)):
-            found = [self._swap(part) for part in item]
+            found = [self._swap(part, look) for part in item]
             return NotImplemented if any(part is NotImplemented for part in found) else type(item)(found)
         return item
 
-    def _keep(self, fake: torch.Tensor, value: torch.Tensor) -> None:
+    def _keep(self, fake: torch.Tensor, value: torch.Tensor, values: dict[int, Any] | None = None) -> None:
         size = value.numel() * value.element_size()
         if not value.is_meta and value.shape == fake.shape and self._bytes + size <= MOST_BYTES:
             self._bytes += size
-            self._values[id(fake)] = (fake, value)
+            (self._values if values is None else values)[id(fake)] = (fake, value)
 
     def _forget(self, written: list[torch.Tensor]) -> None:
         for tensor in written:
             lost = flow.storage(tensor)
             self._lost.add(lost)
-            for key in [key for key, (fake, _) in self._values.items() if flow.storage(fake) == lost]:
-                del self._values[key]
+            for values in (self._values, self._likely):
+                for key in [key for key, (fake, _) in values.items() if flow.storage(fake) == lost]:
+                    del values[key]
 
 
 def _holds(tensor: torch.Tensor) -> bool:

@@ -60,7 +60,14 @@ def assumed(draft: Draft) -> list[str]:
             if draft.assumed == 1
             else f"{draft.assumed:,} sizes depend on data and were"
         )
-        found.append(f"{what} assumed; marked in the graph.")
+        found.append(
+            f"{what} assumed; marked in the graph. "
+            + (
+                "MACs hold if tokens are spread evenly over the experts."
+                if draft.spread
+                else "MACs are those of the largest sizes that can be."
+            )
+        )
     if draft.reads:
         found.append(f"forward reads values{_at(draft.reads[0])}, which were assumed: another path may be taken.")
     return found

@@ -220,6 +220,9 @@ class Tracer(Scribe):
         elif not assumed.is_exact(func, args, self.known):
             self.draft.assumed += 1
             entry.marks.add("assumed")
+            taken = flow.tensors((args, kwargs))
+            spread = any(self.known.value(item) is None and self.known.likely(item) is not None for item in taken)
+            self.draft.spread = self.draft.spread or spread
         return result
 
     def _hand_out(self, name: str, args: tuple[Any, ...]) -> Any:  # noqa: ANN401

@@ -171,3 +171,42 @@ def test_the_experts_of_transformers_are_one_module_and_each_is_computed_once(ki
     if way == "eager":
         assert sum(node.type == "F.linear" for node in inside) == 2 * EXPERTS
         assert sum("assumed" in node.marks for node in inside) == 1 + EXPERTS
+    chosen = TOKENS * 2
+    assert sum(node.macs for node in inside) == chosen * (32 * 32 + 32 * 16), "as many as all tokens' choices take"
+
+
+@pytest.mark.parametrize("kind", [OneHot, Nonzero, Listed, Masked, Sorted, Split])
+def test_tokens_are_spread_evenly_over_the_experts_so_that_macs_are_right(kind):
+    with torch.device("meta"):
+        recording = capture(kind().eval(), (torch.zeros(TOKENS, 8),))
+    macs = [node.macs for node in recording.nodes if node.path.startswith("experts.") and node.type == "F.linear"]
+    each = 2 * TOKENS // EXPERTS * 8 * 16
+    assert macs == [each] * (2 * EXPERTS)
+    assert any("MACs hold if tokens are spread evenly over the experts." in note for note in recording.notes)
+
+
+def test_where_experts_are_more_than_choices_macs_are_said_to_be_the_most():
+    with torch.device("meta"):
+        recording = capture(OneHot().eval(), (torch.zeros(1, 8),))
+    assert calls(recording, "Expert") == {f"experts.{index}": 1 for index in range(EXPERTS)}
+    assert any("MACs are those of the largest sizes that can be." in note for note in recording.notes)
+
+
+def test_a_choice_that_is_supposed_decides_no_branch():
+    class Beam(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.step = nn.Linear(4, 4)
+
+        def forward(self, x):
+            for _ in range(5):
+                best = self.step(x).topk(2, -1).indices
+                if (best == 0).any():  # as it is where choices are spread evenly
+                    break
+                x = self.step(x)
+            return x
+
+    with torch.device("meta"):
+        recording = capture(Beam().eval(), (torch.zeros(2, 4),))
+    assert any("forward reads values" in note for note in recording.notes)
+    assert len([node for node in recording.nodes if node.type == "F.linear"]) == 10
