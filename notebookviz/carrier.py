@@ -44,3 +44,21 @@ def carries(panel: Holding) -> bool:
             _carrier[:] = [weakref.ref(panel)]
             return True
         return current is panel
+
+
+def left(panel: Holding) -> bool:
+    """Whether this panel's output held what all share; from now on that is another's to hold.
+
+    Example:
+        >>> class Shown:
+        ...     holding = True
+        >>> first, second = Shown(), Shown()
+        >>> _carrier.clear()
+        >>> carries(first), left(second), left(first), carries(second)
+        (True, False, True, True)
+    """
+    with _lock:
+        found = bool(_carrier) and _carrier[0]() is panel
+        if found:
+            _carrier.clear()
+        return found

@@ -13,7 +13,7 @@ import anywidget
 import traitlets
 from ipywidgets import widget_serialization
 
-from notebookviz import cells, selection
+from notebookviz import carrier, cells, selection
 from notebookviz import overlay as overlaid
 from notebookviz.assets import LOADER, Assets, assets
 from notebookviz.errors import InputError, NotebookvizError
@@ -295,6 +295,9 @@ class Panel(Saving, anywidget.AnyWidget):
             self._parts.hold.release()
             self._parts.release()
         self._event("released", {})
+        if carrier.left(self):
+            for heir in [panel for panel in open_panels() if panel._grace is None][:1]:  # noqa: SLF001
+                heir._outputs.renew()  # noqa: SLF001 - what all panels share stands in its output from now on
 
     def cell_began(self, run: cells.Run) -> None:
         """Let go when the cell that made this panel runs again."""

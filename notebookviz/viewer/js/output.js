@@ -35,9 +35,15 @@ async (element, { id, facts, version, packed }) => {
             }
         }).observe(area() ?? element);
     });
-    while (!alive() && !bundles.has(version)) {
+    const remark = document.createElement('p');
+    remark.textContent = 'Modules open here once the first panel of this notebook has been in sight. If that was deleted, run this cell again.';
+    for (let waited = 0; !alive() && !bundles.has(version); waited += 300) {
         await new Promise((resolve) => setTimeout(resolve, 300));
+        if (waited === 1500) {
+            element.append(remark);
+        }
     }
+    remark.remove();
     if (alive()) {
         return;
     }
