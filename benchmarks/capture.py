@@ -36,11 +36,14 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--models", nargs="*", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "artifacts" / "capture.json")
+    parser.add_argument("--quick", action="store_true", help="as little as shows that it runs; writes nothing")
     parser.add_argument(MEMORY, action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory:
         print(json.dumps(peak_megabytes()))
         return 0
+    if options.quick:
+        options.models, options.repeats = options.models[:1], 1
     results = {name: compared(name, options.repeats) for name in options.models}
     if {"resnet50", LLAMA} <= set(results):
         ratio = results[LLAMA]["capture"]["later"] / results["resnet50"]["capture"]["later"]
@@ -48,6 +51,8 @@ def main() -> int:
     command = [sys.executable, __file__, MEMORY]
     grown = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     print(f"{LLAMA}: peak memory grew by {grown:.0f} MB over a process that has looked at one layer")
+    if options.quick:
+        return 0
     options.output.parent.mkdir(exist_ok=True)
     options.output.write_text(json.dumps({"models": results, "peak_mb": grown}, indent=1) + "\n")
     return 0

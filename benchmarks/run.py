@@ -81,6 +81,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="*", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--output", type=Path, default=ROOT / "artifacts" / "bench.json")
+    parser.add_argument("--quick", action="store_true", help="as little as shows that it runs; writes nothing")
     options = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
@@ -90,17 +91,19 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_browser(), args=list(ARGUMENTS))
         with JupyterServer("lab", Path(folder)) as server:
-            for name in options.models:
+            for name in options.models[: 1 if options.quick else None]:
                 results["models"][name] = {road: measure(server, browser, name, road) for road in ROADS}
                 print_row(name, results["models"][name])
                 if importlib.util.find_spec("torchvista"):
                     results["models"][name]["trace"] = measure_trace(server, browser, name)
                     print(f"{'':10} trace: {results['models'][name]['trace']}")
-            for name in LARGE:
+            for name in () if options.quick else LARGE:
                 results["models"][name] = {"new": measure(server, browser, name, "new")}
                 print_beside(name, results["models"])
         browser.close()
     print(f"import notebookviz: {results['import_ms']:.0f} ms")
+    if options.quick:
+        return 0
     options.output.parent.mkdir(exist_ok=True)
     options.output.write_text(json.dumps(results, indent=1) + "\n")
     print(f"Written to {options.output}")

@@ -43,30 +43,34 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="*", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--output", type=Path, default=ROOT / "artifacts" / "scale.json")
+    parser.add_argument("--quick", action="store_true", help="as little as shows that it runs; writes nothing")
     options = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
+    count, operators = (2, 500) if options.quick else (CLICKS, OPERATORS)
     results: dict[str, Any] = {"models": {}}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=find_browser(), args=[*ARGUMENTS, "--enable-precise-memory-info"]
         )
-        for name in options.models:
+        for name in options.models[: 1 if options.quick else None]:
             results["models"][name] = row = first_view(browser, *looked(*MODELS[name]()))
             print(f"{name:14} {describe(row)}", flush=True)
-        results["click_ms"] = {str(boxes): clicks(browser, boxes) for boxes in GOALS}
+        results["click_ms"] = {str(boxes): clicks(browser, boxes, count) for boxes in GOALS}
         for boxes, goal in GOALS.items():
             row = results["click_ms"][str(boxes)]
             drawn = f"click with {row['least']:.0f} to {row['most']:.0f} boxes drawn"
-            figures = f"median {row['median']:.0f} ms, p95 {row['p95']:.0f} ms of {CLICKS} (goal: {goal} ms)"
+            figures = f"median {row['median']:.0f} ms, p95 {row['p95']:.0f} ms of {count} (goal: {goal} ms)"
             print(f"{drawn}: {figures}")
-        recording, seconds = looked(*synthetic())
+        recording, seconds = looked(*synthetic(operators))
         results["synthetic"] = row = first_view(browser, recording, seconds)
         row["flat_ms"], row["flat_boxes"] = flat(browser, recording)
         print(f"{'synthetic':14} {describe(row)}")
         times = row["flat_ms"] / row["ms"]
         print(f"{'':14} flat: {row['flat_boxes']} boxes in {row['flat_ms'] / 1000:.1f} s, {times:.0f} times as long")
         browser.close()
+    if options.quick:
+        return 0
     options.output.parent.mkdir(exist_ok=True)
     options.output.write_text(json.dumps(results, indent=1) + "\n")
     print(f"Written to {options.output}")
@@ -135,7 +139,7 @@ def send(harness: Harness, content: bytes, how: str) -> float:
     return found
 
 
-def clicks(browser: Browser, boxes: int) -> dict[str, float]:
+def clicks(browser: Browser, boxes: int, count: int) -> dict[str, float]:
     """Closing and opening modules with at least so many boxes drawn, by real clicks."""
     from notebookviz.graph.fold import fold
 
@@ -148,7 +152,7 @@ def clicks(browser: Browser, boxes: int) -> dict[str, float]:
     )
     origin = harness.page.evaluate("performance.timeOrigin")
     times, drawn = [], [harness.last("drawn")["boxes"]]
-    for position in range(CLICKS):
+    for position in range(count):
         index = modules[(7 * (position // 2)) % len(modules)]  # closed by one click, opened again by the next
         sign = harness.frame.locator(
             f"[data-id='{index}'] .nbv-toggle, [data-id='{index}'] > .nbv-title > .nbv-title-toggle"
@@ -223,8 +227,8 @@ def towers(number: int) -> tuple[nn.Module, tuple[Any, ...]]:
     return nn.Sequential(*(Tower(width) for width in range(3, 3 + number))).eval(), (torch.zeros(1, 8),)
 
 
-def synthetic() -> tuple[nn.Module, tuple[Any, ...]]:
-    """10,000 operators in three levels; only neighbours of the lowest level are equal."""
+def synthetic(operators: int) -> tuple[nn.Module, tuple[Any, ...]]:
+    """Operators in three levels; only neighbours of the lowest level are equal."""
     import torch
     from torch import nn
 
@@ -240,7 +244,7 @@ def synthetic() -> tuple[nn.Module, tuple[Any, ...]]:
         nn.Sequential(
             *(nn.Sequential(*(Block(3 + (stage + part + step) % 3) for step in range(10))) for part in range(10))
         )
-        for stage in range(OPERATORS // 500)
+        for stage in range(operators // 500)
     ]
     return nn.Sequential(*stages).eval(), (torch.zeros(1, 8),)
 

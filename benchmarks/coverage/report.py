@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from importlib import metadata
+from importlib import metadata, util
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ def table(lines: list[Line], versions: str) -> str:
 def versions() -> str:
     """What was installed in the last run."""
     names = ("torch", "torchvision", "timm", "transformers", "diffusers")
-    found = ", ".join(f"{name} {metadata.version(name).partition('+')[0]}" for name in names)
+    installed = [name for name in names if util.find_spec(name)]
+    found = ", ".join(f"{name} {metadata.version(name).partition('+')[0]}" for name in installed)
     return f"Python {platform.python_version()}, {found}."
 
 
