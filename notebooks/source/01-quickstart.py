@@ -10,7 +10,7 @@
 #
 # 只读代码，很难想象一个神经网络长什么样。在这个 notebook 里，我们直接看一个真实的网络：ResNet-50，它能分辨照片中 1000 类物体。
 #
-# 用 **Shift+Enter** 依次运行各个单元格。全程不需要下载任何东西。
+# 用 **Shift+Enter** 依次运行各个单元格。全程不需要下载任何东西。代码和英文版是同一份，所以其中的注释是英文。
 
 # %%
 import torchvision
@@ -83,7 +83,7 @@ assert panel.selected is model.layer1[0].conv1
 # %% [markdown] lang="zh"
 # ## 查找
 #
-# 在面板里点一下，按 `/`，然后输入 `layer4.2`、`type:Conv2d` 或 `params>1M`。按 **Enter** 跳到下一个结果，遮住它的模块会自动展开。
+# 在面板里点一下，按 `/`，然后输入 `layer4.2`、`type:Conv2d` 或 `params>1M`。按 **Enter** 跳到下一个结果，包着它的模块会自动展开。
 #
 # 表格也可以用 Python 来查。哪些卷积的参数超过两百万？
 

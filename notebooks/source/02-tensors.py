@@ -520,7 +520,21 @@ assert summary(convolution, input_size=(1, 3, 65, 65)).rows[0].output == "1×16�
 panel = show(resnet, input_size=(1, 3, 256, 256), depth=1)
 outputs = {line.path: line.output for line in panel.table.rows}
 assert outputs["layer4"] == "1×2048×8×8"
-assert outputs["avgpool"] == "1×2048×1×1"  # the mean of each channel: 2048 numbers, whatever the size of the picture
+assert outputs["avgpool"] == "1×2048×1×1"
+
+# %% [markdown] lang="en"
+# <details><summary>Why?</summary>
+#
+# `avgpool` takes the mean of each channel. That gives 2048 numbers, whatever the size of the picture.
+#
+# </details>
+
+# %% [markdown] lang="zh"
+# <details><summary>为什么？</summary>
+#
+# `avgpool` 对每个通道取平均。不管图像多大，得到的都是 2048 个数。
+#
+# </details>
 
 # %% [markdown] lang="en"
 # **Next:** [03 · A network by hand](03-by-hand.ipynb): how a network learns.

@@ -428,7 +428,7 @@ assert zeroed_too_late[-1] == zeroed_too_late[0]
 # **Mended** is the loop further up: `zero_grad`, `backward`, `step`. See all three:
 
 # %% [markdown] lang="zh"
-# **正确写法**就是更上面的那个循环：`zero_grad`、`backward`、`step`。把三条曲线画在一起：
+# **正确写法**就是前面的那个循环：`zero_grad`、`backward`、`step`。把三条曲线画在一起：
 
 # %%
 plt.semilogy(right, label="zero_grad, backward, step")
@@ -496,9 +496,22 @@ with torch.no_grad():
     for parameter in zeros.parameters():
         parameter.zero_()
 stuck, _ = train(zeros, 400)
-# Every product with a weight is 0, so every gradient is 0 but that of the last bias: it learns the mean.
 assert torch.allclose(stuck(X), T.mean().expand(64, 1))
 assert stuck[0].weight.abs().max() == 0
+
+# %% [markdown] lang="en"
+# <details><summary>Why?</summary>
+#
+# Every product with a weight is 0, so every gradient is 0 but that of the last bias. The network learns the mean of the targets and nothing else. Random numbers make the neurons different from each other, and let the gradient through.
+#
+# </details>
+
+# %% [markdown] lang="zh"
+# <details><summary>为什么？</summary>
+#
+# 与权重相乘的结果都是 0，所以除了最后一个偏置，其余梯度也都是 0。网络只学到了目标的平均值。随机的初值让神经元各不相同，梯度才能传下去。
+#
+# </details>
 
 # %% [markdown] lang="en"
 # **Next:** [04 · Convolution by hand](04-convolution.ipynb): the layer that sees.

@@ -470,9 +470,23 @@ assert (big.exp() / big.exp().sum()).isnan().all()
 # Your turn.
 
 # %% tags=["solution"]
-shifted = big - big.max()  # numerator and denominator are both divided by the same number
+shifted = big - big.max()
 answer = shifted.exp() / shifted.exp().sum()
 assert torch.allclose(answer, F.softmax(big, dim=0))
+
+# %% [markdown] lang="en"
+# <details><summary>Why?</summary>
+#
+# Subtracting $m$ from each score divides numerator and denominator by the same number, $e^m$.
+#
+# </details>
+
+# %% [markdown] lang="zh"
+# <details><summary>为什么？</summary>
+#
+# 每个得分都减去 $m$，相当于分子和分母同时除以 $e^m$。
+#
+# </details>
 
 # %% [markdown] lang="en"
 # **2.** A classifier for ten classes that knows nothing gives all the same score. What is its loss? (A good number to know: it is what you should see at the first step.)

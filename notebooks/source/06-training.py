@@ -570,6 +570,9 @@ assert not trace.exists()
 #
 # 下一批数字图像是 12×12 像素。`DigitNet` 需要的 `features` 是多少？先自己推算，再用 `show` 或一次前向传播验证。
 
+# %%
+# Your turn.
+
 # %% tags=["solution"]
 # The convolutions keep 12×12, the pooling halves it: 6×6, in 32 channels.
 larger = DigitNet(32 * 6 * 6)
@@ -585,6 +588,9 @@ assert larger(torch.zeros(1, 1, 12, 12)).shape == (1, 10)
 #
 # `digits.safetensors` 里有多少字节是数值，多少字节是头部？用“每个参数四个字节”来验证。
 
+# %%
+# Your turn.
+
 # %% tags=["solution"]
 numbers = len(data) - 8 - length
 print(f"{numbers:,} bytes of numbers, {8 + length:,} of header")
@@ -599,6 +605,9 @@ assert numbers == 4 * sum(p.numel() for p in net.parameters())
 # ### 练习 3
 #
 # 还有一种办法完全不用写新代码：及时停下。没有任何帮助的那个网络在第几个 epoch 时对测试数据最好？那时的损失是多少？
+
+# %%
+# Your turn.
 
 # %% tags=["solution"]
 best = min(range(EPOCHS), key=lambda epoch: unseen[epoch])
@@ -616,6 +625,9 @@ assert 1.3 * unseen[best] < unseen[-1]
 #
 # 训练循环里有 `optimizer.zero_grad()`。复制一份 `fit`，去掉这一行，训练三个 epoch。测试准确率会怎样？为什么？
 
+# %%
+# Your turn.
+
 
 # %% tags=["solution"]
 def accuracy_after(epochs, forget):
@@ -631,7 +643,26 @@ def accuracy_after(epochs, forget):
     return measure(net, held_out)[1]
 
 
-# backward() adds to .grad. Without zero_grad every step repeats all steps before it, and the network is thrown about.
 good, bad = accuracy_after(3, forget=False), accuracy_after(3, forget=True)
 print(f"with zero_grad {good:.1%}, without {bad:.1%}")
 assert bad < good - 0.2
+
+# %% [markdown] lang="en"
+# <details><summary>Why?</summary>
+#
+# `backward()` adds to `.grad`. Without `zero_grad` each step repeats all the steps before it, and the network is thrown about.
+#
+# </details>
+
+# %% [markdown] lang="zh"
+# <details><summary>为什么？</summary>
+#
+# `backward()` 是往 `.grad` 里累加的。不清零的话，每一步都会重复之前所有的步，网络被甩来甩去。
+#
+# </details>
+
+# %% [markdown] lang="en"
+# **Next:** [07 · Fine-tune ResNet-50](07-fine-tuning.ipynb): a large network, and few images.
+
+# %% [markdown] lang="zh"
+# **下一篇：** [07 · 微调 ResNet-50](07-fine-tuning.ipynb)：大网络，少图像。

@@ -6,7 +6,7 @@
 # %% [markdown] lang="zh"
 # # 07 · 微调 ResNet-50
 #
-# 任务不大时，没有人会从零训练一个大网络。通常的做法是：找一个已经会“看图”的网络，换上新的输出头，再用手头不多的样本来教它。这一路上有几个选择：用什么输出头，冻结哪些部分，学得多快，图像怎样预处理，以及怎样评价结果。
+# 任务不大时，没有人会从零训练一个大网络。通常的做法是：找一个已经会“看图”的网络，换上新的分类头，再用手头不多的样本来教它。这一路上有几个选择：用什么分类头，冻结哪些部分，学得多快，图像怎样预处理，以及怎样评价结果。
 
 # %% [markdown] lang="en"
 # ## The head
@@ -14,9 +14,9 @@
 # A classifier has a *body*, which turns an image into numbers that describe it, and a *head*, one linear layer that turns these into a score for each class. Select `fc`, at the bottom of the graph: 2,048 numbers go in, 1,000 scores come out.
 
 # %% [markdown] lang="zh"
-# ## 输出头
+# ## 分类头
 #
-# 分类网络分为*主干*和*输出头*：主干把图像变成一组描述它的数，输出头是一个线性层，把这些数变成每个类别的得分。在图的最下方选中 `fc`：进去 2048 个数，出来 1000 个得分。
+# 分类网络分为*主干*和*分类头*：主干把图像变成一组描述它的数，分类头是一个线性层，把这些数变成每个类别的得分。在图的最下方选中 `fc`：进去 2048 个数，出来 1000 个得分。
 
 # %%
 import torch
@@ -34,7 +34,7 @@ assert (resnet.fc.in_features, resnet.fc.out_features) == (2048, 1000)
 # Many tutorials write a head of 512 inputs. That is right for ResNet-18 and wrong for ResNet-50:
 
 # %% [markdown] lang="zh"
-# 很多教程写的是 512 个输入的输出头。这对 ResNet-18 是对的，对 ResNet-50 就错了：
+# 很多教程写的是 512 个输入的分类头。这对 ResNet-18 是对的，对 ResNet-50 就错了：
 
 # %%
 resnet.fc = nn.Linear(512, 3)
@@ -167,7 +167,7 @@ else:
 # A body expects images prepared as in its own training: size, and mean and spread of the pixels. ImageNet's weights bring their own:
 
 # %% [markdown] lang="zh"
-# 为了运行得快，并且在哪里都得到同样的结果，这个 notebook **自己预训练一个主干**：它是一个 ResNet-50，层次相同，输出头之前同样是 2048 个数，只是瓶颈层的宽度是四分之一；训练用的是另外 1000 张数字，问的是另一个问题：*这是哪个数字？* 换成 ImageNet 权重时，下面的做法完全一样。
+# 为了运行得快，并且在哪里都得到同样的结果，这个 notebook **自己预训练一个主干**：它是一个 ResNet-50，层次相同，分类头之前同样是 2048 个数，只是瓶颈层的宽度是四分之一；训练用的是另外 1000 张数字，问的是另一个问题：*这是哪个数字？* 换成 ImageNet 权重时，下面的做法完全一样。
 #
 # ### 预处理是权重的一部分
 #
@@ -244,7 +244,7 @@ assert body.fc.in_features == 2048
 # %% [markdown] lang="zh"
 # ## 冻结哪些部分
 #
-# 一共 60 张图像，能学到的有限。所以把主干**冻结**，只让新的输出头学习。在面板中选择 **Colour → Trainable**，看看这部分有多小。
+# 一共 60 张图像，能学到的有限。所以把主干**冻结**，只让新的分类头学习。在面板中选择 **Colour → Trainable**，看看这部分有多小。
 
 # %%
 from notebookviz import train_only
@@ -588,7 +588,7 @@ assert not torch.equal(start["fc.weight"], by_cells["fc.weight"])
 # %% [markdown] lang="zh"
 # ## 使用 ImageNet 权重
 #
-# 如果能取到权重（已在本机，或可以联网下载，98 MB，只下载一次），这个单元格就会运行。做法不变：用权重自带的预处理，换上新的输出头，只训练输出头。照片应为 224 像素宽；对数字来说 112 就够了，而且快四倍。
+# 如果能取到权重（已在本机，或可以联网下载，98 MB，只下载一次），这个单元格就会运行。做法不变：用权重自带的预处理，换上新的分类头，只训练分类头。照片应为 224 像素宽；对数字来说 112 就够了，而且快四倍。
 
 # %%
 if imagenet_is_there:
@@ -620,7 +620,10 @@ else:
 #
 # ### 练习 1
 #
-# `vit_b_16` 不是 ResNet。给它换上五个类别的输出头。它的输出头在哪里，有多少个数进去？
+# `vit_b_16` 不是 ResNet。给它换上五个类别的分类头。它的分类头在哪里，有多少个数进去？
+
+# %%
+# Your turn.
 
 # %% tags=["solution"]
 vit = torchvision.models.vit_b_16()
@@ -639,6 +642,9 @@ assert (vit.heads.head.in_features, vit.heads.head.out_features) == (768, 5)
 #
 # 根据混淆矩阵手算平均 F1：对每个类别，精确率是对角线上的数除以该列之和，召回率是除以该行之和。
 
+# %%
+# Your turn.
+
 # %% tags=["solution"]
 matrix = judged.confusion.double()
 precision = matrix.diag() / matrix.sum(0).clamp(min=1)
@@ -655,10 +661,19 @@ assert abs(f1.mean() - judged.metrics["f1"]) < 1e-4
 # %% [markdown] lang="zh"
 # ### 练习 3
 #
-# 只让最后一个阶段（`layer4`）和输出头学习。用什么模式来写？占全部参数的多少？
+# 只让最后一个阶段（`layer4`）和分类头学习。用什么模式来写？占全部参数的多少？
+
+# %%
+# Your turn.
 
 # %% tags=["solution"]
 learning = train_only(pretrained_body(), "layer4.*", "fc.*")
 print(f"{learning.learning / learning.total:.0%} of {learning.total:,}")
 assert {path.split(".")[0] for path in learning.modules} == {"layer4", "fc"}
 assert learning.learning > learning.total / 2  # the last stage is the widest
+
+# %% [markdown] lang="en"
+# **Next:** [08 · From the notebook into the world](08-use-it.ipynb): the model leaves the notebook.
+
+# %% [markdown] lang="zh"
+# **下一篇：** [08 · 走出 notebook](08-use-it.ipynb)：让模型走出 notebook。

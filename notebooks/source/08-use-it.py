@@ -343,6 +343,9 @@ for name in ("convnext.html", "digits.html"):
 #
 # `digits.onnx` 的批量轴是自由的，高和宽不是。给它一张 16×16 的图像，onnxruntime 会怎么说？PyTorch 又会怎么说？
 
+# %%
+# Your turn.
+
 # %% tags=["solution"]
 options = onnxruntime.SessionOptions()
 options.log_severity_level = 4  # what is wrong comes as an exception anyway
@@ -372,6 +375,9 @@ assert "1x1024 and 256x10" in said  # PyTorch goes on until the linear layer
 #
 # 除了权重本身，ONNX 文件还占多少字节？每个参数四个字节。
 
+# %%
+# Your turn.
+
 # %% tags=["solution"]
 weights = 4 * sum(p.numel() for p in model.parameters())
 more = Path("digits.onnx").stat().st_size - weights
@@ -388,6 +394,9 @@ assert 0 < more < 20_000
 #
 # 给 hub 添加第二个条目 `big_digits`：32 个通道而不是 16 个，不带权重，然后加载它。
 
+# %%
+# Your turn.
+
 # %% tags=["solution"]
 with (repository / "hubconf.py").open("a", encoding="utf-8") as file:
     file.write('''
@@ -400,3 +409,9 @@ def big_digits():
 ''')
 big = torch.hub.load(str(repository), "big_digits", source="local")
 assert big(images[:2]).shape == (2, 10)
+
+# %% [markdown] lang="en"
+# **Next:** [09 · Large models without the memory](09-large-models.ipynb): eight billion parameters.
+
+# %% [markdown] lang="zh"
+# **下一篇：** [09 · 不占内存看大模型](09-large-models.ipynb)：八十亿个参数。

@@ -259,6 +259,9 @@ assert round(sum(gigabytes.values()), 1) == 16.1
 #
 # GPT-2 有四种规模。最大的 GPT-2 XL 是 `n_embd=1600`、`n_layer=48`、`n_head=25`。它有多少参数？先估算：每个 block 是宽度平方的十二倍，再加上词表。
 
+# %%
+# Your turn.
+
 # %% tags=["solution"]
 with torch.device("meta"):
     xl = GPT2LMHeadModel(GPT2Config(n_embd=1600, n_layer=48, n_head=25))
@@ -279,6 +282,9 @@ assert abs(guess / parameters - 1) < 0.01
 #
 # LoRA 在一个权重旁边训练两个细长的矩阵：对 `in × out` 的矩阵，需要 `rank × (in + out)` 个参数。对 Llama-3-8B 所有层的 `q_proj` 和 `v_proj`，rank 取 8，一共多少个参数？占模型的几分之几？
 
+# %%
+# Your turn.
+
 # %% tags=["solution"]
 lora = sum(
     8 * (module.in_features + module.out_features)
@@ -297,10 +303,32 @@ assert lora / count < 0.001
 # %% [markdown] lang="zh"
 # ### 练习 3
 #
-# 长度达到多少时，GPT-2 注意力中平方增长的那一部分会比各 block 的矩阵更费？
+# 长度达到多少时，GPT-2 注意力中平方增长的那一部分开销会超过各 block 的矩阵？
+
+# %%
+# Your turn.
 
 # %% tags=["solution"]
-# tokens · 12 · width² = tokens² · 2 · width, so tokens = 6 · width. GPT-2 reads at most 1,024.
 tokens = 6 * 768
 assert tokens * 12 * 768**2 == tokens**2 * 2 * 768
-print(f"{tokens:,} tokens: more than GPT-2 can read. Long texts are where attention becomes the cost.")
+print(f"{tokens:,} tokens")
+
+# %% [markdown] lang="en"
+# <details><summary>Why?</summary>
+#
+# $\text{tokens} \cdot 12 \cdot \text{width}^2 = \text{tokens}^2 \cdot 2 \cdot \text{width}$, so it is six times the width. GPT-2 reads at most 1,024 tokens, so there it never happens; with long texts attention becomes the cost.
+#
+# </details>
+
+# %% [markdown] lang="zh"
+# <details><summary>为什么？</summary>
+#
+# $\text{tokens} \cdot 12 \cdot \text{width}^2 = \text{tokens}^2 \cdot 2 \cdot \text{width}$，所以是宽度的六倍。GPT-2 最多读 1024 个 token，还到不了这一步；文本很长时，注意力才成为主要开销。
+#
+# </details>
+
+# %% [markdown] lang="en"
+# **Next:** [10 · When a model does not run](10-when-it-fails.ipynb): reading what went wrong.
+
+# %% [markdown] lang="zh"
+# **下一篇：** [10 · 模型跑不起来的时候](10-when-it-fails.ipynb)：读懂错在哪里。

@@ -450,12 +450,28 @@ broken = nn.Sequential(
 )
 failure = diagnose(broken, torch.zeros(2, 1, 28, 28))
 
+# %%
+# Your turn.
+
 # %% tags=["solution"]
-# The second convolution gets 8 channels. Then 28 - 2 = 26, halved 13, 13 - 2 = 11: Flatten gives 16 · 11 · 11.
 broken[3] = nn.Conv2d(8, 16, 3)
-assert "in_features=1936" in diagnose(broken, torch.zeros(2, 1, 28, 28)).hint  # one mistake hid the other
+assert "in_features=1936" in diagnose(broken, torch.zeros(2, 1, 28, 28)).hint
 broken[6] = nn.Linear(16 * 11 * 11, 10)
 assert broken(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+# %% [markdown] lang="en"
+# <details><summary>What was wrong?</summary>
+#
+# Two mistakes, and the first hid the second. The second convolution gets 8 channels, not 16. Then the sides are 28 − 2 = 26, halved 13, 13 − 2 = 11, so `Flatten` gives 16·11·11 = 1936.
+#
+# </details>
+
+# %% [markdown] lang="zh"
+# <details><summary>错在哪里？</summary>
+#
+# 有两个错误，第一个掩盖了第二个。第二个卷积收到的是 8 个通道，而不是 16 个。之后边长是 28 − 2 = 26，减半为 13，13 − 2 = 11，所以 `Flatten` 给出 16·11·11 = 1936。
+#
+# </details>
 
 # %% [markdown] lang="en"
 # ### Exercise 2
@@ -466,6 +482,9 @@ assert broken(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
 # ### 练习 2
 #
 # `nn.Flatten()` 会保留批量轴。如果换成 `x.flatten()` 会出什么问题？分别用一张和两张图像试一试。
+
+# %%
+# Your turn.
 
 
 # %% tags=["solution"]
@@ -478,9 +497,23 @@ class Flat(nn.Module):
         return self.fc(x.flatten())
 
 
-assert Flat()(torch.zeros(1, 3, 2, 2)).shape == (3,)  # it runs, and the batch axis is lost
-assert raises(Flat(), torch.zeros(2, 3, 2, 2))  # 24 numbers in one row
+assert Flat()(torch.zeros(1, 3, 2, 2)).shape == (3,)
+assert raises(Flat(), torch.zeros(2, 3, 2, 2))
 print(diagnose(Flat(), torch.zeros(2, 3, 2, 2)).kind)
+
+# %% [markdown] lang="en"
+# <details><summary>What goes wrong?</summary>
+#
+# `x.flatten()` joins all axes, the batch too. One image runs, but its answer has lost the batch axis; two images become one row of 24 numbers, where 12 are wanted.
+#
+# </details>
+
+# %% [markdown] lang="zh"
+# <details><summary>出了什么问题？</summary>
+#
+# `x.flatten()` 把所有轴合成一个，连批量轴也不放过。一张图像能跑通，但结果丢了批量轴；两张图像变成一行 24 个数，而需要的是 12 个。
+#
+# </details>
 
 # %% [markdown] lang="en"
 # ### Exercise 3
@@ -505,7 +538,29 @@ class Silent(nn.Module):
 
 silent = show(Silent(), torch.zeros(1, 4), height=360)
 
+# %%
+# Your turn.
+
 # %% tags=["solution"]
-# A Python function without return gives None. The layer ran, but nothing takes its result.
 assert Silent()(torch.zeros(1, 4)) is None
 assert [value for output in silent.recording.outputs for value in output.values] == []
+
+# %% [markdown] lang="en"
+# <details><summary>Why?</summary>
+#
+# A Python function without `return` gives `None`. The layer ran, but nothing takes its result.
+#
+# </details>
+
+# %% [markdown] lang="zh"
+# <details><summary>为什么？</summary>
+#
+# 没有 `return` 的 Python 函数返回 `None`。层确实运行了，但没有谁接收它的结果。
+#
+# </details>
+
+# %% [markdown] lang="en"
+# That was the last one. Now take a model of your own and `show` it.
+
+# %% [markdown] lang="zh"
+# 这是最后一篇。现在拿一个自己的模型，用 `show` 看看吧。
