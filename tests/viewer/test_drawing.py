@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from notebookviz.graph.encode import encode
 from notebookviz.graph.fold import fold
 from notebookviz.graph.records import Argument
+from notebookviz.viewer.packer import FOLDER, own_text
 from tests.graph import samples
 from tests.graph.expected import drawn, openable
 
@@ -297,3 +299,22 @@ def test_frames_inside_frames_stand_in_order_too(harness: Harness) -> None:
     harness.show(recording, opened=[0, outer, inner])
     tops = [rectangle(harness, f"[data-id='{node}']")["top"] for node in range(1, len(recording.nodes))]
     assert tops == sorted(tops)
+
+
+def test_digits_stand_in_groups_without_the_browser_s_tables(harness: Harness) -> None:
+    load = "async (text) => import(URL.createObjectURL(new Blob([text], { type: 'text/javascript' })))"
+    numbers = [0, 999, 1000, 25_557_032, -1_234_567, 1234.5]
+    found = harness.page.evaluate(
+        f"async ([text, numbers]) => {{ const {{ digits }} = await ({load})(text); return numbers.map(digits); }}",
+        [own_text("format"), numbers],
+    )
+    assert found == ["0", "999", "1,000", "25,557,032", "-1,234,567", "1,234.5"]
+    assert not [path.name for path in FOLDER.glob("*.js") if re.search(r"\bIntl\b|\.toLocale", path.read_text())]
+
+
+def test_the_worker_that_lays_out_has_begun_before_there_is_a_graph(harness: Harness) -> None:
+    if not harness.page.workers:
+        harness.page.wait_for_event("worker")
+    (begun,) = harness.page.workers
+    harness.show(samples.residual())
+    assert harness.page.workers == [begun]

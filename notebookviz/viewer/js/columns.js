@@ -1,6 +1,6 @@
 /** The module table's columns: what they say, how wide they are, and which fit. */
 
-import { count, memory, share, tensor } from './format.js';
+import { count, digits, memory, share, tensor } from './format.js';
 
 /**
  * @typedef {object} Column
@@ -34,7 +34,7 @@ const COLUMNS = {
     macs: number('macs', 'MACs', 'Multiply-adds, with all modules inside', (node) => node.macs),
     memory: {
         key: 'memory', title: 'out mem', help: 'Memory of what it returns', number: true,
-        text: (node) => (node.bytes ? memory(node.bytes) : ''), full: (node) => (node.bytes ? `${node.bytes.toLocaleString('en')} bytes` : '')
+        text: (node) => (node.bytes ? memory(node.bytes) : ''), full: (node) => (node.bytes ? `${digits(node.bytes)} bytes` : '')
     }
 };
 
@@ -42,7 +42,7 @@ function number(key, title, help, get, always = () => false) {
     return {
         key, title, help, number: true,
         text: (node) => (get(node) || always(node) ? count(get(node)) : ''),
-        full: (node) => (get(node) ? get(node).toLocaleString('en') : '')
+        full: (node) => (get(node) ? digits(get(node)) : '')
     };
 }
 

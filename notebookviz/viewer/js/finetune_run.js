@@ -2,7 +2,7 @@
 
 import { chart, number } from './chart.js';
 import { button, element } from './dom.js';
-import { memory } from './format.js';
+import { digits, memory } from './format.js';
 import { sample } from './sample.js';
 
 const STATES = { preparing: 'Preparing', running: 'Training', ending: 'Measuring', done: 'Done', stopped: 'Stopped', failed: 'Failed' };
@@ -37,7 +37,7 @@ export class Run {
         }
         const going = runs(run);
         this.node.dataset.state = run.state;
-        const where = run.step && run.steps ? `, step ${run.step.toLocaleString('en')} of ${run.steps.toLocaleString('en')}` : '';
+        const where = run.step && run.steps ? `, step ${digits(run.step)} of ${digits(run.steps)}` : '';
         this._title.textContent = run.epochs?.length || run.step ? `${STATES[run.state]}: epoch ${run.epoch} of ${run.planned}${where}` : STATES[run.state];
         this._bar.hidden = !going;
         this._bar.value = run.steps ? (run.step ?? 0) / run.steps : 0;

@@ -12,6 +12,16 @@ export function count(number) {
     return String(number);
 }
 
+/**
+ * All digits in groups of three.  The browser's own `toLocaleString` reads its tables first, 40 ms in a page that has just begun.
+ * @param {number} number
+ * @returns {string} `25,557,032`
+ */
+export function digits(number) {
+    const [integer, fraction] = String(number).split('.');
+    return [integer.replace(/(?<=\d)(?=(?:\d{3})+$)/g, ','), ...(fraction ? [fraction] : [])].join('.');
+}
+
 /** @param {number} bytes @returns {string} `3.06 MB`. */
 export function memory(bytes) {
     const text = count(bytes);

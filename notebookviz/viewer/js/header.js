@@ -1,7 +1,7 @@
 /** The header: what is shown, in one line, and what can be done with the whole. */
 
 import { button, element, icon } from './dom.js';
-import { count, memory } from './format.js';
+import { count, digits, memory } from './format.js';
 import { openMenu, popover } from './popover.js';
 
 /**
@@ -40,10 +40,10 @@ export class Header {
         const fact = (text, title, name = '') => element('span', { class: `fact ${name}`, text, title });
         const facts = [];
         const frozen = totals.params && totals.trainable !== totals.params ? `, ${count(totals.trainable)} trainable` : '';
-        facts.push(fact(`${count(totals.params)} params${frozen}`, `${totals.params.toLocaleString('en')} parameters, ${totals.trainable.toLocaleString('en')} trainable`));
+        facts.push(fact(`${count(totals.params)} params${frozen}`, `${digits(totals.params)} parameters, ${digits(totals.trainable)} trainable`));
         if (totals.macs) {
             const [sign, least] = data.failure || nodes.some(({ marks }) => marks.includes('uncounted')) ? ['≥ ', 'At least '] : ['', ''];
-            facts.push(fact(`${sign}${amount(totals.macs, 'MACs')}`, `${least}${totals.macs.toLocaleString('en')} multiply-adds for this input`));
+            facts.push(fact(`${sign}${amount(totals.macs, 'MACs')}`, `${least}${digits(totals.macs)} multiply-adds for this input`));
         }
         facts.push(this._input(data, tensors));
         facts.push(fact(mode, mode === 'eval' ? 'Traced in eval mode; the model’s own mode is unchanged' : 'Traced in train mode', 'mode'));

@@ -1,5 +1,6 @@
 /** Opening by depth.  Knows no DOM. */
 
+import { digits } from './format.js';
 import { MOST } from './recording.js';
 
 const DEEPEST = 12;
@@ -53,7 +54,7 @@ export function levelsMenu(navigator) {
     const found = depths(recording, inside);
     const word = (depth) => (depth === 1 ? 'Close all' : depth === found.length ? 'Open all' : `Open to depth ${depth}`);
     return found.map(({ depth, boxes }) => ({
-        label: word(depth), note: boxes > MOST ? `first ${MOST.toLocaleString('en')} of ${boxes.toLocaleString('en')}` : `${boxes} nodes`,
+        label: word(depth), note: boxes > MOST ? `first ${digits(MOST)} of ${digits(boxes)}` : `${boxes} nodes`,
         press: () => navigator.openTo(depth)
     }));
 }

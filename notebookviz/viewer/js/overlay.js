@@ -1,12 +1,11 @@
 /** What nodes and rows can be coloured by: facts of the recording, and numbers or words that the user gave.  Knows no DOM. */
 
-import { count, memory } from './format.js';
+import { count, digits, memory } from './format.js';
 import { MOST_WORDS, ODD, OTHER, ink, ramp, ramps, wordColour } from './palette.js';
 
 const SPAN = 100; // from this ratio of the largest to the smallest on, the scale is logarithmic
 const DEPTH = 1e4; // facts that are smaller than the largest by more than this share one colour; the user's own never do
 const MIXED = 'mixed';
-const WHOLE = new Intl.NumberFormat('en'); // toLocaleString takes ten times as long
 
 /**
  * @typedef {object} Given What `panel.overlay(name, {path: value})` made; numbers that JSON lacks are texts.
@@ -29,7 +28,7 @@ const WHOLE = new Intl.NumberFormat('en'); // toLocaleString takes ten times as 
 const AMOUNTS = {
     params: { name: 'parameters', unit: '', note: 'shared ones count once', get: (node) => node.params },
     macs: { name: 'MACs', unit: '', note: 'multiply-adds for this input, with all inside', get: (node) => node.macs },
-    memory: { name: 'output memory', unit: '', note: 'of what a node returns, not of what is inside', get: (node) => node.bytes, text: memory, full: (bytes) => `${WHOLE.format(bytes)} bytes` }
+    memory: { name: 'output memory', unit: '', note: 'of what a node returns, not of what is inside', get: (node) => node.bytes, text: memory, full: (bytes) => `${digits(bytes)} bytes` }
 };
 
 const SORTS = {
@@ -72,7 +71,7 @@ const combined = { max: 'a module shows the largest inside', min: 'a module show
 function amounts(recording, key, theme) {
     const { get, ...facts } = AMOUNTS[key];
     const values = recording.nodes.map((node) => get(node) || undefined);
-    return new Overlay({ text: count, full: (number) => WHOLE.format(number), depth: DEPTH, ...facts, key }, values, theme);
+    return new Overlay({ text: count, full: digits, depth: DEPTH, ...facts, key }, values, theme);
 }
 
 /** The words of each node: of its parameters, or of what it returns. */

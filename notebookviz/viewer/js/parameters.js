@@ -1,7 +1,7 @@
 /** The Parameters tab: the values of what the selected module itself holds, read when they are looked at. */
 
 import { button, element } from './dom.js';
-import { count, shape } from './format.js';
+import { count, digits, shape } from './format.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const WIDTH = 240;
@@ -127,7 +127,7 @@ function bars({ name, histogram: { low, high, counts } }) {
         const bar = shaped('rect', { x: at * width, y: HEIGHT - height, width: Math.max(width - 0.7, 0.5), height });
         const step = (high - low) / counts.length;
         const title = shaped('title', {});
-        title.textContent = `${number.toLocaleString('en-US')} from ${short(low + at * step)} to ${short(low + (at + 1) * step)}`;
+        title.textContent = `${digits(number)} from ${short(low + at * step)} to ${short(low + (at + 1) * step)}`;
         bar.append(title);
         svg.append(bar);
     });

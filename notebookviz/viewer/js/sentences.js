@@ -1,6 +1,6 @@
 /** What the status line says of a recording. */
 
-import { seconds } from './format.js';
+import { digits, seconds } from './format.js';
 
 /** @param {import('./recording.js').Recording} recording @returns {string} */
 export function traced({ data }) {
@@ -10,11 +10,11 @@ export function traced({ data }) {
 
 /** @param {number} values How many tensors' values a saved page holds. @returns {string} */
 export function held(values) {
-    return values ? `Saved view: of ${values.toLocaleString('en')} tensors the values are in this page.` : 'Saved view: values are not in this page.';
+    return values ? `Saved view: of ${digits(values)} tensors the values are in this page.` : 'Saved view: values are not in this page.';
 }
 
 /** @param {number} boxes That are drawn. @param {number} total @returns {string} Empty when all are drawn. */
 export function cut(boxes, total) {
-    const [drawn, all] = [boxes, total].map((each) => Number(each).toLocaleString('en'));
+    const [drawn, all] = [boxes, total].map((each) => digits(each));
     return total > boxes ? `Only the first ${drawn} of ${all} nodes are drawn: close modules, or show a part of the model. ` : '';
 }

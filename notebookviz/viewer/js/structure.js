@@ -2,10 +2,10 @@
  * The structure view as a format that Netron reads: its model, graph, nodes and values, made from a recording.
  */
 import { category } from './category.js';
-import { memory } from './format.js';
+import { digits, memory } from './format.js';
 import { MOST, within } from './recording.js';
 import { Tensor, TensorType } from './tensor.js';
-import { count, cut, line } from './text.js';
+import { cut, line } from './text.js';
 
 const NAME = 120;
 
@@ -104,9 +104,9 @@ export class Node {
     get metrics() {
         const row = this.row;
         const entries = [
-            ['parameters', row.params ? count(row.params) : ''],
-            ['trainable', row.params && row.trainable !== row.params ? count(row.trainable) : ''],
-            ['MACs', row.macs ? count(row.macs) : ''], ['output memory', row.bytes ? memory(row.bytes) : '']
+            ['parameters', row.params ? digits(row.params) : ''],
+            ['trainable', row.params && row.trainable !== row.params ? digits(row.trainable) : ''],
+            ['MACs', row.macs ? digits(row.macs) : ''], ['output memory', row.bytes ? memory(row.bytes) : '']
         ];
         const more = this._graph.overlay?.row(this.index);
         if (more && !entries.some(([name, value]) => name === more[0] && value)) {
@@ -331,6 +331,6 @@ function named({ kind, path, type, name }) {
 
 function totals(recording) {
     const { params, trainable, bytes, macs } = recording.totals;
-    const entries = [['parameters', count(params)], ['trainable', count(trainable)], ['weights', memory(bytes)], ['MACs', count(macs)]];
+    const entries = [['parameters', digits(params)], ['trainable', digits(trainable)], ['weights', memory(bytes)], ['MACs', digits(macs)]];
     return entries.map(([name, value]) => new Argument(name, value));
 }

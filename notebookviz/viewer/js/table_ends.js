@@ -1,7 +1,7 @@
 /** The first and the last row of the module table: what the columns are, and their totals. */
 
 import { element } from './dom.js';
-import { count, memory } from './format.js';
+import { count, digits, memory } from './format.js';
 
 /**
  * @param {import('./columns.js').Column[]} columns
@@ -27,12 +27,12 @@ export function headCells(columns, sort, press) {
 export function footCells(columns, { totals, nodes }) {
     const modules = new Set(nodes.filter(({ kind }) => kind === 'module').map(({ path }) => path)).size; // however often each is called
     const texts = {
-        name: `Total of ${modules.toLocaleString('en')} module${modules === 1 ? '' : 's'}`, params: count(totals.params), trainable: count(totals.trainable),
+        name: `Total of ${digits(modules)} module${modules === 1 ? '' : 's'}`, params: count(totals.params), trainable: count(totals.trainable),
         share: totals.params ? '100%' : '', macs: totals.macs ? count(totals.macs) : '', output: totals.bytes ? `${memory(totals.bytes)} weights` : ''
     };
     const full = { params: totals.params, trainable: totals.trainable, macs: totals.macs };
     return columns.map((column) => element('div', {
         role: 'gridcell', class: column.number ? 'cell number' : 'cell', text: texts[column.key] ?? '',
-        title: column.key === 'output' ? 'Memory of all parameters and buffers' : full[column.key]?.toLocaleString('en') ?? null
+        title: column.key === 'output' ? 'Memory of all parameters and buffers' : (full[column.key] === undefined ? null : digits(full[column.key]))
     }));
 }

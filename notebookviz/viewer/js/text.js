@@ -29,11 +29,6 @@ export function cut(text, length = LONGEST) {
     return `${characters.slice(0, half).join('')}…${Array.from(text.slice(-2 * half)).slice(-half).join('')}`;
 }
 
-/** @param {number} value @returns {string} `25,557,032` */
-export function count(value) {
-    return value.toLocaleString('en-US');
-}
-
 /**
  * A copy in which every text is escaped: Netron's documentation sidebar writes texts as HTML.
  * @param {any} value
