@@ -35,10 +35,11 @@ class Turn:
         return self._owner == threading.get_ident()
 
     def __enter__(self) -> Self:
-        if not self.held:
+        me = threading.get_ident()
+        if self._owner != me:
             with self._next:  # whoever waits for the lock stands here, before whoever has just let go of it
                 self._lock.acquire()
-            self._owner = threading.get_ident()
+            self._owner = me
         self._depth += 1
         return self
 

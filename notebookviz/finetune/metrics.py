@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -10,7 +12,7 @@ from notebookviz.errors import InputError, MissingExtraError
 from notebookviz.finetune.tasks import fold, scores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from torch import Tensor
 
@@ -41,17 +43,20 @@ class Meter:
         if not self._metrics:
             return
         found = fold(scores(outputs).detach(), targets)
-        if self._waiting and found.shape[1:] != self._waiting[0][0].shape[1:]:
-            self._count()  # sequences of another length
         self._waiting.append((found, targets))
         self._bytes += found.nbytes
         if len(self._waiting) >= BATCHES or self._bytes > BYTES:
             self._count()
 
     def values(self) -> dict[str, float]:
-        """The values so far."""
+        """The values so far; of a metric that gives several, each by its own name."""
         self._count()
-        return {name: float(metric.compute()) for name, metric in self._metrics.items()}
+        found: dict[str, float] = {}
+        for name, metric in self._metrics.items():
+            value = metric.compute()
+            parts = value.items() if isinstance(value, Mapping) else [(name, value)]
+            found.update({str(part): float(one) for part, one in parts})
+        return found
 
     def reset(self) -> None:
         """Forget what was counted."""
@@ -78,15 +83,14 @@ class Meter:
             metric._update_count = 1  # noqa: SLF001 - else compute() warns that nothing was counted
 
     def _count(self) -> None:
-        if not self._waiting:
-            return
-        found = torch.cat([item for item, _ in self._waiting])
-        targets = torch.cat([item for _, item in self._waiting])
+        # sequences of different lengths don't fit together
+        for _, alike in groupby(self._waiting, key=lambda pair: pair[0].shape[1:]):
+            found, targets = map(torch.cat, zip(*alike, strict=True))
+            usual = self._usual(found.float(), targets)
+            for metric in self._metrics.values():
+                metric.update(*((found, targets) if getattr(metric, "takes_scores", False) else usual))
         self._waiting.clear()
         self._bytes = 0
-        usual = self._usual(found.float(), targets)
-        for metric in self._metrics.values():
-            metric.update(*((found, targets) if getattr(metric, "takes_scores", False) else usual))
 
     def _usual(self, found: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Scores and targets as torchmetrics takes them."""
@@ -110,18 +114,29 @@ def default_metrics(kind: Kind | None, classes: int) -> dict[str, Any]:
     except ImportError as error:
         raise MissingExtraError("torchmetrics", extra="train") from error
     if kind == "single-label":
-        options: dict[str, Any] = {"num_classes": classes, "validate_args": False, "ignore_index": -100}
-        return {
-            "accuracy": classification.MulticlassAccuracy(average="micro", **options),
-            "f1": classification.MulticlassF1Score(average="macro", **options),
-        }
+        return {"classes": _by_class(classes)}
     if kind == "multi-label":
-        options = {"num_labels": classes, "validate_args": False}
+        options: dict[str, Any] = {"num_labels": classes, "validate_args": False}
         return {
             "accuracy": classification.MultilabelAccuracy(**options),
             "f1": classification.MultilabelF1Score(**options),
         }
     return {"mae": regression.MeanAbsoluteError(), "r2": regression.R2Score()}
+
+
+def _by_class(classes: int) -> Any:  # noqa: ANN401 - a torchmetrics Metric
+    """Accuracy, and the mean of the classes' F1, from one count: two metrics would count everything twice."""
+    from torchmetrics.classification import MulticlassStatScores
+
+    class Counts(MulticlassStatScores):
+        def compute(self) -> dict[str, Tensor]:  # type: ignore[override]
+            right, wrong, missed = (torch.as_tensor(count).double() for count in (self.tp, self.fp, self.fn))
+            either = 2 * right + wrong + missed
+            there = either > 0
+            f1 = (2 * right[there] / either[there]).mean() if bool(there.any()) else right.sum()
+            return {"accuracy": right.sum() / (right + missed).sum().clamp(min=1), "f1": f1}
+
+    return Counts(classes, average=None, validate_args=False, ignore_index=-100)
 
 
 def named_metrics(metrics: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the user passed

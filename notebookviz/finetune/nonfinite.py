@@ -32,7 +32,7 @@ class Guard:
 
     def remember(self) -> None:
         """Keep the buffers (running statistics) and torch's random state."""
-        self._random = torch.get_rng_state()
+        self._random = torch.default_generator.get_state()
         if self._kept:
             torch._foreach_copy_(self._kept, self._buffers)
 

@@ -57,7 +57,10 @@ class RandomState:
 
 def seed_all(seed: int) -> None:
     """Seed the generators of torch, Python and NumPy."""
-    torch.manual_seed(seed)
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:  # torch.manual_seed notes the whole call stack for each kind of device that is not there
+        torch.default_generator.manual_seed(seed)
     random.seed(seed)
     numpy = sys.modules.get("numpy")
     if numpy is not None:

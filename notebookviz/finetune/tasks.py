@@ -101,8 +101,8 @@ def size_of(batch: Any) -> int:  # noqa: ANN401
         4
     """
     if isinstance(batch, torch.Tensor):
-        return len(batch) if batch.dim() else 1
-    items = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, (tuple, list)) else ()
+        return batch.shape[0] if batch.dim() else 1
+    items = batch if isinstance(batch, (tuple, list)) else batch.values() if isinstance(batch, Mapping) else ()
     return next((size for size in map(size_of, items) if size), 0)
 
 

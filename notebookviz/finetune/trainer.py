@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Sized
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from notebookviz.finetune.events import Callback
+
+
+_SYNCED: Final = nullcontext()
 
 
 class NotFiniteError(Exception):
@@ -77,6 +80,8 @@ class Trainer:
         self.task = task
         # accelerate's wrappers cost as much as a small layer, and do nothing in one process without loss scaling.
         alone = accelerator.distributed_type == "NO" and accelerator.scaler is None
+        self._processes = accelerator.num_processes
+        self._moves = accelerator.device.type != "cpu"
         self.optimizer: Any = optimizer if alone else accelerator.prepare_optimizer(optimizer)
         self._backward: Any = torch.Tensor.backward if alone else accelerator.backward
         self.scheduler: Any = None
@@ -92,6 +97,7 @@ class Trainer:
         self._runner = model
         self._learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._guard = nonfinite.Guard(model)
+        self._steps: int | None = None
 
     @property
     def steps_per_epoch(self) -> int | None:
@@ -125,7 +131,7 @@ class Trainer:
     def _prepare(self) -> None:
         self._runner = self.accelerator.prepare_model(self.model)
         self._forget_gradients()
-        if self.accelerator.num_processes > 1:
+        if self._processes > 1:
             self.loader = sharing.shared(self.loader, self.accelerator, even=True)
             self.val_loader = self.val_loader and sharing.shared(self.val_loader, self.accelerator, even=False)
         for metric in self.metrics.values():
@@ -156,13 +162,15 @@ class Trainer:
     def _train(self, order: Order) -> bool:
         """One pass over the training data from where it stands; False when it was asked to stop."""
         now = self.progress
+        per_epoch = self.steps_per_epoch
+        self._steps = None if per_epoch is None else per_epoch * self.plan.epochs
         order.start(now.epoch + 1)
         batches = iter(self.loader)
         for _ in range(now.batches):
             next(batches)
         if self.resumed is not None and now.batches:
             self.resumed.restore()
-        elif self.accelerator.num_processes > 1:
+        elif self._processes > 1:
             seed_all(mixed(self.plan.seed, now.epoch + 1, self.accelerator.process_index))
         self.resumed = None
         began = time.perf_counter()
@@ -176,7 +184,7 @@ class Trainer:
             began += seconds
             now.epoch_seconds += seconds
             now.seconds += seconds
-            step = Step(now.step, self._steps(), now.epoch + 1, loss, lr, samples, now.seconds, norm)
+            step = Step(now.step, self._steps, now.epoch + 1, loss, lr, samples, now.seconds, norm)
             for callback in self._callbacks:
                 callback.on_step(step)
             if self.plan.save_every and now.step % self.plan.save_every == 0:
@@ -184,10 +192,6 @@ class Trainer:
             if self._stop.asked:
                 return False
         return True
-
-    def _steps(self) -> int | None:
-        per_epoch = self.steps_per_epoch
-        return None if per_epoch is None else per_epoch * self.plan.epochs
 
     def _step(self, window: list[Any]) -> tuple[float, float, int, float | None]:
         """One step of the optimiser: its loss, learning rate, samples, and the norm of clipped gradients."""
@@ -207,11 +211,10 @@ class Trainer:
     def _gradients(self, window: list[Any]) -> tuple[float, int]:
         """Forward and backward of each batch of a step; the loss over all of its samples, and their number."""
         sizes = [size_of(batch) for batch in window]
-        mean, seen = 0.0, 0
-        for at, batch in enumerate(window):
-            whole = at == len(window) - 1
+        mean, seen, most = 0.0, 0, sum(sizes)
+        for batch, size in zip(window, sizes, strict=True):
             part = self._part(batch)
-            with nullcontext() if whole else self.accelerator.no_sync(self._runner):
+            with _SYNCED if batch is window[-1] else self.accelerator.no_sync(self._runner):
                 outputs = self._runner(*part.args, **part.kwargs)
                 loss = self.task.losses(outputs, part.targets)
                 if loss.dim():
@@ -219,10 +222,12 @@ class Trainer:
                         f"The loss has the shape {tuple(loss.shape)}; one number is wanted.",
                         hint="Pass its mean: loss=lambda outputs, targets: ….mean().",
                     )
-                value, samples = self._everywhere(float(loss.detach()), sizes[at])
+                value, samples = loss.item(), size
+                if self._processes > 1:
+                    value, samples = self._everywhere(value, samples)
                 if not math.isfinite(value):
                     self._explain(part, value)
-                share = sizes[at] / sum(sizes)
+                share = size / most
                 self._backward(loss if share == 1 else loss * share)
             self.meter.add(outputs, part.targets)
             mean += value * share
@@ -230,17 +235,14 @@ class Trainer:
         return mean, seen
 
     def _part(self, batch: Any) -> Batch:  # noqa: ANN401 - whatever the loader yields
-        from accelerate.utils import send_to_device
+        if self._moves:
+            from accelerate.utils import send_to_device
 
-        device = self.accelerator.device
-        return split(
-            batch if device.type == "cpu" else send_to_device(batch, device), keep_labels=self.task.loss is None
-        )
+            batch = send_to_device(batch, self.accelerator.device)
+        return split(batch, keep_labels=self.task.loss is None)
 
     def _everywhere(self, loss: float, samples: int) -> tuple[float, int]:
         """The mean over all processes: they must agree on a loss that is not finite, and on a stop."""
-        if self.accelerator.num_processes == 1:
-            return loss, samples
         total, count, stops = sharing.summed(self.accelerator, loss * samples, samples, self._stop.asked)
         if stops:
             self._stop.ask()
@@ -311,9 +313,10 @@ class Trainer:
                     self.meter.add(outputs, part.targets)
                 total += loss * part.size
                 count += part.size
-                if self._stop.asked and self.accelerator.num_processes == 1:
+                if self._stop.asked and self._processes == 1:
                     return None
-        return self._everywhere(total / max(count, 1), count)[0]
+        mean = total / max(count, 1)
+        return mean if self._processes == 1 else self._everywhere(mean, count)[0]
 
     def _step_schedule(self, loss: float) -> None:
         if self.scheduler is None or not self.plan.step_per_epoch:
