@@ -32,12 +32,9 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.test $(VENV)/.browser ## Compare show() with the road it replaces; JSON in artifacts/
-	$(BIN)/python benchmarks/run.py $(ARGS)
-	$(BIN)/python benchmarks/scale.py
-	$(BIN)/python benchmarks/notebook.py
-	$(BIN)/python benchmarks/capture.py
-	$(BIN)/python benchmarks/finetune.py
+bench: $(VENV)/.test $(VENV)/.browser ## Compare show() with the road it replaces; JSON in artifacts/ (ARGS=--quick: does it run?)
+	$(PIP) 'diffusers>=0.30'
+	set -e; for part in run scale notebook capture finetune; do $(BIN)/python benchmarks/$$part.py $(ARGS); done
 
 coverage: $(VENV)/.test ## Look at 530 models of torchvision, timm, transformers, diffusers; writes docs/coverage.md
 	$(PIP) 'diffusers>=0.30'

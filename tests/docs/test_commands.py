@@ -33,7 +33,7 @@ def test_each_command_of_a_page_is_run_somewhere():
 
 
 def test_each_target_of_make_that_is_named_exists_and_is_in_its_help():
-    """Bench and coverage take hours or minutes: they are only looked at; docs is built by test_site.py."""
+    """Docs is built by test_site.py, bench and coverage are run below, as little of them as can be."""
     named = {
         name
         for page in PAGES
@@ -46,6 +46,43 @@ def test_each_target_of_make_that_is_named_exists_and_is_in_its_help():
         assert name in targets, f"make {name} is named, but make help lists {sorted(targets)}"
         planned = subprocess.run([*MAKE, "-n", name], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
         assert planned.returncode == 0, planned.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.jupyter
+@pytest.mark.timeout(400)
+def test_make_bench_runs():
+    said = made("bench", "--quick", seconds=380)
+    assert re.search(r"resnet50 +warm: show +[\d.]+ s, export \+ Netron +[\d.]+ s, ratio", said)
+    assert re.search(r"resnet50 +peak: show \+\d+ MB, export \+ Netron \+\d+ MB", said)
+    assert re.search(r"click with 3\d\d to 3\d\d boxes drawn: median \d+ ms", said)
+    assert "2 panels in a notebook: run_s " in said
+    assert re.search(r"resnet50 +capture +first", said)
+    assert re.search(r"digits +overhead [+-]", said)
+
+
+@pytest.mark.slow
+def test_make_coverage_runs(tmp_path):
+    table = tmp_path / "coverage.md"
+    options = f"--group torchvision --name alexnet --lines {tmp_path / 'lines.jsonl'} --table {table}"
+    made("coverage", options, seconds=280)
+    assert "| torchvision | 1 | 1 (100.0%) | 1 | 0 | 0 |" in table.read_text()
+
+
+def made(target, options, seconds):
+    """What make says of a target that is run in a shortened form, where nothing is installed."""
+    done = subprocess.run(
+        [*MAKE, target, f"ARGS={options}", "PIP=true"],
+        cwd=ROOT,
+        env=HERE,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_each_script_that_is_named_exists():
