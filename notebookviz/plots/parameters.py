@@ -118,10 +118,12 @@ def sampled(tensor: Tensor, name: str, *, keep: bool = False) -> Tensor:
     """Finite values of a tensor on the CPU, of a large one some; with ``keep`` all of it in its shape.
 
     Raises:
-        InputError: It has no values.
+        InputError: It has no values, or not one for each place.
     """
     if tensor.is_meta or nn.parameter.is_lazy(tensor):
         raise InputError(f"{name!r} has no values: it is on the meta device.", hint="Load the weights to see them.")
+    if tensor.layout is not torch.strided:
+        raise InputError(f"{name!r} is sparse; only dense values are drawn.", hint="Look at its .values().")
     values = tensor.detach()
     if keep:
         return values.float().cpu()

@@ -43,12 +43,13 @@ def curves(training: Any) -> Plot:  # noqa: ANN401 - a Training, or its history
     """
     best = training.best if isinstance(training, Training) else None
     history = training.history if isinstance(training, Training) else training
-    columns = list(getattr(history, "columns", ()))
-    if not len(history) or not any(name.startswith("train_") for name in columns):
+    columns = [name for name in getattr(history, "columns", ()) if isinstance(name, str)]
+    if not any(name.startswith("train_") for name in columns) or not len(history):
         raise InputError(
             f"curves() got {type(training).__name__} without epochs.",
             hint="Pass what fine_tune returned, or its .history.",
         )
+    history = history.loc[:, ~history.columns.duplicated()]
     names = list(dict.fromkeys(name.partition("_")[2] for name in columns if name.startswith(("train_", "val_"))))
     titles = [*names, *(["learning rate"] if "lr" in columns else [])]
     across = 2 if len(titles) == 4 else min(len(titles), 3)  # noqa: PLR2004 - two rows of two
@@ -146,15 +147,9 @@ def confusion_matrix(evaluation: Any, labels: Sequence[str] | None = None) -> Pl
 
     given = evaluation.confusion if isinstance(evaluation, Evaluation) else evaluation
     names = tuple(labels or ()) or (evaluation.labels if isinstance(evaluation, Evaluation) else ())
-    matrix = None if given is None else torch.as_tensor(given)
-    if matrix is None or matrix.dim() != 2 or not matrix.shape[0] == matrix.shape[1] > 0:  # noqa: PLR2004 - rows and columns
-        what = (
-            f"an evaluation of a {evaluation.task} task" if given is None else f"{tuple(torch.as_tensor(given).shape)}"
-        )
-        raise InputError(
-            f"confusion_matrix() got {what}; a square matrix of counts is wanted.",
-            hint="Pass what evaluate() returned for a model with classes.",
-        )
+    if given is None:
+        raise _no_counts(f"an evaluation of a {evaluation.task} task")
+    matrix = _counts(given)
     count, right = len(matrix), int(matrix.diagonal().sum())
     names = tuple(shown(name, 32) for name in (names if len(names) == count else range(count)))
     parts = (matrix / matrix.sum(1, keepdim=True).clamp(min=1)).double().numpy()
@@ -189,6 +184,26 @@ def confusion_matrix(evaluation: Any, labels: Sequence[str] | None = None) -> Pl
     return figure
 
 
+def _counts(given: Any) -> torch.Tensor:  # noqa: ANN401 - whatever was passed for a matrix
+    """A square matrix of counts."""
+    try:
+        matrix = torch.as_tensor(given.to_numpy(copy=True) if hasattr(given, "to_numpy") else given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise _no_counts(type(given).__name__) from error
+    if matrix.dim() != 2 or not matrix.shape[0] == matrix.shape[1] > 0:  # noqa: PLR2004 - rows and columns
+        raise _no_counts(str(tuple(matrix.shape)))
+    if matrix.is_complex() or not bool((matrix.isfinite() & (matrix >= 0)).all()):
+        raise _no_counts("numbers that are no counts (negative, NaN or infinite)")
+    return matrix
+
+
+def _no_counts(what: str) -> InputError:
+    return InputError(
+        f"confusion_matrix() got {what}; a square matrix of counts is wanted.",
+        hint="Pass what evaluate() returned for a model with classes.",
+    )
+
+
 def mistakes(evaluation: Evaluation, count: int = 12) -> Plot:
     """The worst mistakes as pictures: what is true, what the model said, and how sure it was.
 
@@ -208,7 +223,7 @@ def mistakes(evaluation: Evaluation, count: int = 12) -> Plot:
     if not chosen:
         raise InputError("There is no mistake to show.", hint="evaluate(…, worst=16) keeps the worst ones.")
     shape = tuple(chosen[0].input.shape)
-    if len(shape) != 3 or shape[0] not in (1, 3):  # noqa: PLR2004 - channels, height, width
+    if len(shape) != 3 or shape[0] not in (1, 3) or not min(shape):  # noqa: PLR2004 - channels, height, width
         raise InputError(
             f"The inputs have the shape {shape}; images (1 or 3 channels, height, width) can be shown.",
             hint="Look at evaluation.mistakes.",

@@ -173,3 +173,46 @@ def test_no_filters_are_refused(shape):
         plots.filters(layer)
     with pytest.raises(InputError, match="square"):
         plots.confusion_matrix(torch.zeros(0, 0))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([["a", "b"], ["c", "d"]], "list"),
+        ([[1.0, float("nan")], [2.0, 3.0]], r"numbers that are no counts \(negative, NaN or infinite\)"),
+        ([[1, -2], [2, 3]], "numbers that are no counts"),
+    ],
+)
+def test_a_matrix_of_something_else_is_refused(given, said):
+    with pytest.raises(InputError, match=rf"confusion_matrix\(\) got {said}.*; a square matrix of counts is wanted\."):
+        plots.confusion_matrix(given)
+
+
+def test_a_crosstab_is_a_matrix_of_counts():
+    found = plots.confusion_matrix(pd.crosstab(pd.Series([0, 0, 1]), pd.Series([0, 1, 1])))
+    assert "2 of 3 right" in repr(found)
+
+
+def test_columns_of_any_name_are_no_error():
+    odd = history()
+    odd[7] = [1, 2]
+    odd["no_part"] = ["a", "b"]
+    assert (
+        repr(plots.curves(pd.concat([odd, odd[["lr"]]], axis=1))) == "<Curves over 2 epochs: loss, f1, learning rate>"
+    )
+    with pytest.raises(InputError, match=r"curves\(\) got int without epochs\."):
+        plots.curves(3)
+
+
+def test_sparse_weights_are_refused():
+    layer = nn.Module()
+    layer.weight = nn.Parameter(torch.zeros(2, 3, 3, 3).to_sparse())
+    for draw in (plots.filters, plots.histograms):
+        with pytest.raises(InputError, match=r"'weight' is sparse; only dense values are drawn\."):
+            draw(layer)
+
+
+def test_pictures_without_a_pixel_are_refused():
+    wrong = Evaluation("single-label", 1, {}, mistakes=(Mistake(0, torch.zeros(3, 0, 4), "a", "b", 0.5),))
+    with pytest.raises(InputError, match=r"The inputs have the shape \(3, 0, 4\)"):
+        plots.mistakes(wrong)
