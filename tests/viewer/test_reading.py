@@ -155,6 +155,44 @@ def test_what_many_take_runs_along_one_rail(harness: Harness) -> None:
     assert box["width"] < 450
 
 
+THROUGH = """() => {
+    const ctm = document.getElementById('origin').getScreenCTM();
+    const boxes = [...document.querySelectorAll('#nodes > [data-id]')].map((element) => (
+        [element.dataset.id, element.querySelector('.node-border').getBoundingClientRect()]
+    ));
+    const found = new Set();
+    for (const path of document.querySelectorAll('[data-edge]')) {
+        const ends = path.dataset.edge.split('>');
+        for (let at = 0; at < path.getTotalLength(); at += 3) {
+            const { x, y } = path.getPointAtLength(at).matrixTransform(ctm);
+            for (const [id, box] of boxes.filter(([id]) => !ends.includes(id))) {
+                if (x > box.left + 2 && x < box.right - 2 && y > box.top + 2 && y < box.bottom - 2) {
+                    found.add(`${path.dataset.edge} crosses ${id}`);
+                }
+            }
+        }
+    }
+    return [...found];
+}"""
+
+
+def test_a_rail_leaves_below_what_stands_beside_its_source(harness: Harness) -> None:
+    build = samples.Builder()
+    root = build.module(-1, "Net", "", (0, 1))
+    value, time = build.value(1, 8), build.value(1, 1)
+    tall = tuple(build.weight(f"stem.{name}", 4) for name in ("weight", "bias", "running_mean", "running_var", "more"))
+    stem = build.layer(root, "Stem", "F.linear", "stem", value, (1, 8), tall)
+    low = build.value(1, 8)
+    build.operator(root, "sin", (time,), low)
+    value = stem
+    for block in range(6):
+        after = build.value(1, 8)
+        build.operator(root, "mul" if block % 2 else "add", (value, low), after)
+        value = after
+    harness.show(build.recording((Argument("x", (0,)), Argument("t", (1,))), (Argument("", (value,)),)))
+    assert harness.frame.evaluate(THROUGH) == []
+
+
 BORDERS = """() => {
     const number = (text) => text.match(/[\\d.]+/g).map(Number);
     const linear = (c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);

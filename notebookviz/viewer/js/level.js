@@ -105,7 +105,7 @@ function runRails(problem, rails, nodes, edges) {
     let left = 0;
     for (const [number, group] of rails.filter((each) => each.length > 0).entries()) {
         const source = nodes[problem.links[group[0]][0]];
-        const start = source.y + source.height / 2 + GAP;
+        const start = source.y + beside(nodes, source) + GAP;
         const ends = group.map((index) => nodes[problem.links[index][1]]);
         const bottom = Math.max(...ends.map(({ y }) => y));
         const passed = nodes.filter(({ y, height }) => y + height / 2 > start && y - height / 2 < bottom).map(({ x, width }) => x - width / 2);
@@ -113,12 +113,18 @@ function runRails(problem, rails, nodes, edges) {
         const x = span([...passed, ...lines, source.x])[0] - PAD - left;
         left += APART;
         group.forEach((index, at) => {
-            const { x: middle, y, width, height } = ends[at];
-            const above = y - height / 2 - GAP - (number % 3) * 3;
+            const { x: middle, y, width } = ends[at];
+            const above = y - beside(nodes, ends[at]) - GAP - (number % 3) * 3;
             points.set(index, [[source.x, start], [x, start], [x, above], [Math.max(middle - width / 2 + PORT, middle - (number + 1) * PAD), above]]);
         });
     }
     return points;
+}
+
+/** How far from the middle of a box a line passes it and what stands to the left of it. */
+function beside(nodes, { x, y, height }) {
+    const row = nodes.filter((node) => node.x < x && Math.abs(node.y - y) < (node.height + height) / 2);
+    return Math.max(height / 2, ...row.map((node) => Math.abs(node.y - y) + node.height / 2));
 }
 
 /** How many links lie at most between a place and what comes first. */
