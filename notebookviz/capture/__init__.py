@@ -116,6 +116,7 @@ class _Session:
     until: float
     limit: float
     own: bool = False
+    grad: bool = False
 
     def given(self, call: arguments.Call) -> _Attempt:
         """The pass with the user's own input."""
@@ -154,6 +155,9 @@ class _Session:
 
     def _fake(self, call: arguments.Call, text: str) -> _Attempt:
         attempt = self._once(call, text, truth=False)
+        if not attempt.ran() and not self.grad and reasons.takes_gradients(attempt.draft):
+            self.grad = True
+            attempt = self._once(call, text, truth=False)
         assumed = attempt.draft.assumed or attempt.draft.reads
         if not attempt.ran() and assumed and not attempt.header.ended and not attempt.draft.genuine:
             other = self._once(call, text, truth=True)
@@ -164,7 +168,7 @@ class _Session:
     def _once(self, call: arguments.Call, text: str, *, truth: bool) -> _Attempt:
         with runner.undisturbed():
             skeleton = Skeleton(self.model, self.mode)
-        return self._run(Tracer(skeleton, truth=truth, own=self.own), call, text)
+        return self._run(Tracer(skeleton, truth=truth, own=self.own, grad=self.grad), call, text)
 
     def _run(self, tracer: Tracer, call: arguments.Call, text: str) -> _Attempt:
         header = build.Header(mode=self.mode, input_text=text, limit=self.limit)
@@ -220,7 +224,7 @@ class _Session:
         while True:
             with runner.undisturbed():
                 skeleton = RealCopy(self.model, self.mode, copied)
-            attempt = self._run(Tracer(skeleton), given, fake.header.input_text)
+            attempt = self._run(Tracer(skeleton, grad=self.grad), given, fake.header.input_text)
             attempt.header.tensors, attempt.header.inferred = "real", fake.header.inferred
             if attempt.header.ended or skeleton.written <= copied:
                 return attempt

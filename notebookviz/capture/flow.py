@@ -92,10 +92,24 @@ def device(tensor: torch.Tensor) -> torch.device:
 def kind(tensor: torch.Tensor) -> TensorType:
     """Type, shape and device of a tensor as a record."""
     try:
-        shape = tuple(int(size) for size in tensor.shape)
-    except Exception:  # noqa: BLE001 (nested and uninitialised tensors have no shape)
-        shape = ()
-    return TensorType(dtype_text(tensor.dtype), shape, str(device(tensor)))
+        sizes = tuple(int(size) for size in shape(tensor))
+    except Exception:  # noqa: BLE001 (jagged and uninitialised tensors have none)
+        sizes = ()
+    return TensorType(dtype_text(tensor.dtype), sizes, str(device(tensor)))
+
+
+def shape(tensor: torch.Tensor) -> tuple[int, ...]:
+    """A tensor's sizes; a nested one has those that hold each of its parts.
+
+    Example:
+        >>> shape(torch.nested.nested_tensor([torch.zeros(3, 4), torch.zeros(2, 5)]))
+        (2, 3, 5)
+    """
+    try:
+        return tensor.shape
+    except RuntimeError:
+        parts = [shape(part) for part in tensor.unbind()]
+        return (len(parts), *(max(sizes) for sizes in zip(*parts, strict=True)))
 
 
 def inner(tensor: torch.Tensor) -> torch.Tensor | None:

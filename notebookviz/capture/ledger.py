@@ -95,7 +95,7 @@ class Ledger:
     def _list(self, tensor: torch.Tensor) -> int:
         """One more value of this type."""
         device = flow.device(tensor)
-        key = (tensor.dtype, tensor.shape, device)
+        key = (tensor.dtype, flow.shape(tensor), device)
         kind = self._types.get(key)
         if kind is None:
             kind = flow.kind(tensor)

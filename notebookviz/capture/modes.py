@@ -11,7 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
-from notebookviz.capture import cost
+from notebookviz.capture import cost, flow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,7 +67,7 @@ class Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return args[0].device  # asked several times for each operator, and none itself
         kwargs = kwargs or {}
         rule = cost.rule(func)
-        if rule.composite:
+        if rule.composite and not any(item.is_nested for item in flow.tensors(args)):  # those have kernels of their own
             with self, torch._C.DisableTorchFunction():  # noqa: SLF001 (the parts are not the user's calls)
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:

@@ -71,6 +71,8 @@ class Operator:
             self.qualified = f"torch.nn.functional.{raw}" if functional else f"torch.{raw}"
         else:
             self.type, self.qualified = raw, f"{module}.{raw}"
+            if module.startswith("torch.") and "._" not in module:
+                self.type = self.qualified
             if module.startswith("torch._C._"):
                 package = module.removeprefix("torch._C._")
                 self.type = self.qualified = f"torch.{package}.{raw.removeprefix('_').removeprefix(f'{package}_')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from notebookviz.capture import flow, naming, operators, source
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from notebookviz.capture.draft import Draft
     from notebookviz.capture.source import Place
 
+_GRADIENT = re.compile(r"requires?[ _]grad|require gradient")
 _ENDS = (SystemExit, KeyboardInterrupt, RecursionError, MemoryError)
 
 
@@ -37,6 +39,11 @@ def doubt(draft: Draft) -> str:
     failed = draft.entries[draft.failed] if draft.failed >= 0 else None
     what = failed.type if failed is not None and failed.operator is not None else "forward"
     return f"{what} can't run without values{_at(place)}"
+
+
+def takes_gradients(draft: Draft) -> bool:
+    """Whether a pass failed since forward itself asks for gradients, and none were kept."""
+    return draft.error is not None and _GRADIENT.search(message(draft.error)) is not None
 
 
 def real(why: str, draft: Draft, *, own: bool) -> str:

@@ -124,7 +124,8 @@ class Scribe:
         written = {flow.storage(tensor) for tensor in self._writing} if self._writing else set()
         if written and not found and op.name == "__setitem__":
             found = [args[0]]
-        if not found:
+        told = not found and not entry.macs  # backward() returns nothing, but computes
+        if told or op.name == "requires_grad_":  # the very tensor: gradients are asked of it by name
             self.ledger.touch(args)
             return result
         self._begin(entry, op, args, kwargs)

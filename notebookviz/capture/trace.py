@@ -55,15 +55,17 @@ class Tracer(Scribe):
         skeleton: The copy that will run, weightless or real.
         truth: What is assumed of a condition on data that is not there.
         own: Whether the input is the user's own, so that its values mean something.
+        grad: Whether forward takes gradients itself; else none are kept, which is quicker.
 
     Attributes:
         deadline: When the pass must end, on the clock of ``perf_counter``.
         stopped: Set from outside: end at the next call.
     """
 
-    def __init__(self, skeleton: Skeleton, *, truth: bool = False, own: bool = False) -> None:
+    def __init__(self, skeleton: Skeleton, *, truth: bool = False, own: bool = False, grad: bool = False) -> None:
         super().__init__(skeleton)
         self.own = own
+        self.grad = grad
         self.deadline = float("inf")
         self.stopped = False
         self.truth = truth
@@ -80,7 +82,14 @@ class Tracer(Scribe):
         if self.own:
             self.known.give((given, named))
         self._introduce(model, given, named)
-        with torch.no_grad(), self._tensors_are(), self._strangers(), uncompiled(), Dispatch(self), Functions(self):
+        with (
+            torch.set_grad_enabled(self.grad),
+            self._tensors_are(),
+            self._strangers(),
+            uncompiled(),
+            Dispatch(self),
+            Functions(self),
+        ):
             try:
                 result = model(*given, **named)
             except BaseException as error:  # noqa: BLE001 (SystemExit too is only a failed pass)
@@ -288,7 +297,8 @@ class Tracer(Scribe):
             self._writing.extend(self._targets(rule, args, kwargs))
         if alone and entry is not None:
             try:
-                result = self._done(entry, func, args, kwargs, result)
+                with torch._C.DisableTorchFunction():  # noqa: SLF001
+                    result = self._done(entry, func, args, kwargs, result)
             finally:
                 self._writing = writing
         return result

@@ -8,6 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from notebookviz.capture import capture
+from tests.capture.awkward import python
 
 X = torch.zeros(4, 4)
 
@@ -299,3 +300,19 @@ def test_a_write_through_a_view_leaves_the_whole_with_its_own_sizes():
     copy = next(node for node in found if node.type == "copy_")
     assert [recording.values[value].type.shape for value in copy.outputs] == [(4, 4), (2, 4, 4)]
     assert recording.outputs[0].values == (copy.outputs[1],)
+
+
+def test_gradients_taken_in_forward_are_operators_that_cost():
+    recording = capture(python.KINDS["backward in forward"]().model, (torch.rand(2, 4),))
+    found = {node.type: node for node in recording.nodes if node.kind == "operator"}
+    assert recording.failure is None
+    assert found["backward"].macs == found["F.linear"].macs == 2 * 4 * 4
+    recording = capture(python.KINDS["gradients taken in forward"]().model, (torch.rand(2, 4),))
+    (grad,) = (node for node in recording.nodes if node.type == "torch.autograd.grad")
+    assert grad.macs == 2 * 4 * 4
+
+
+def test_a_nested_tensor_has_the_sizes_of_its_largest_parts():
+    recording = capture(python.KINDS["nested tensors in forward"]().model, (torch.rand(2, 5, 4),))
+    (layer,) = (node for node in recording.nodes if node.type == "Linear")
+    assert [recording.values[value].type.shape for value in layer.outputs] == [(2, 5, 4)]

@@ -230,3 +230,44 @@ def prints_in_forward():
         return m.layer(x)
 
     return Case(Calls(body, layer=nn.Linear(4, 4)), (X,))
+
+
+@kind
+def gradients_taken_in_forward():
+    def body(m, x):
+        x = x.clone().requires_grad_()
+        energy = m.layer(x).tanh().sum()
+        return torch.autograd.grad(energy, x, create_graph=True)[0]
+
+    return Case(Calls(body, layer=nn.Linear(4, 4)), (X,), compare=False)  # plain hooks run it without gradients
+
+
+@kind
+def backward_in_forward():
+    def body(m, x):
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            m.layer(x).tanh().sum().backward(inputs=[x])
+        return -x.grad
+
+    return Case(Calls(body, layer=nn.Linear(4, 4)), (X,))
+
+
+@kind
+def a_hook_for_gradients():
+    def body(m, x):
+        out = m.layer(x)
+        out.register_hook(lambda gradient: gradient * 2)
+        out.retain_grad()
+        return out
+
+    return Case(Calls(body, layer=nn.Linear(4, 4)), (X,), compare=False)
+
+
+@kind
+def nested_tensors_in_forward():
+    def body(m, x):
+        parts = torch.nested.nested_tensor([x[0, :3], x[1]])
+        return m.layer(parts).to_padded_tensor(0.0)
+
+    return Case(Calls(body, layer=nn.Linear(4, 4)), (torch.rand(2, 5, 4),), compare=False)  # no one shape
