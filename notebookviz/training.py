@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import sys
 import threading
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from notebookviz.errors import NotebookvizError
+from notebookviz.errors import InputError, NotebookvizError
 from notebookviz.finetune.running import is_training, stop_training
 from notebookviz.finetune.story import Story
 from notebookviz.finetune.watching import watch
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
     from notebookviz.finetune.session import Session
     from notebookviz.finetune.settings import Settings
     from notebookviz.graph.records import Recording
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A training, or a search, in its thread."""
+
+    stop: threading.Event
+    fail: Callable[[BaseException], object]
 
 
 class TrainingTab:
@@ -39,8 +48,8 @@ class TrainingTab:
         self._recording = recording
         self._story = Story(lambda run: self._tell("training", {"run": run}))
         watch(model(), self._story)
-        self._busy = threading.Lock()
-        self._stop = threading.Event()
+        self._guard = threading.Lock()
+        self._work: _Work | None = None
         self.methods: dict[str, Method] = {
             "tuning": lambda _: Answer(self._session.known()),
             "plan": self._plan,
@@ -63,6 +72,11 @@ class TrainingTab:
 
         return cells
 
+    @property
+    def busy(self) -> bool:
+        """Whether a training or a search of this tab goes on."""
+        return self._work is not None
+
     def release(self) -> None:
         """Let go of the data."""
         self.__dict__.pop("_session", None)
@@ -83,11 +97,11 @@ class TrainingTab:
 
         settings = Settings.read(params)
 
-        def train() -> Callable[[], None]:
-            facts = self._session.run(settings, self._stop, self._draw_again)
+        def train(stop: threading.Event) -> Callable[[], object]:
+            facts = self._session.run(settings, stop, self._draw_again)
             return partial(self._story.finish, **facts)
 
-        self._start("training", train)
+        self._start("training", train, self._story.fail)
         return Answer()
 
     def _rates(self, params: Mapping[str, Any]) -> Answer:
@@ -95,44 +109,59 @@ class TrainingTab:
 
         settings = Settings.read(params)
 
-        def find() -> Callable[[], object]:
-            found: dict[str, Any]
-            try:
-                rates = self._session.rates(settings)
-                rows = zip(rates.rates, rates.losses, rates.smoothed, strict=True)
-                points = [row for row in rows if all(map(math.isfinite, row))]  # JSON has no others
-                found = {"text": str(rates), "suggestion": rates.suggestion, "rates": [row[0] for row in points]}
-                found |= {"losses": [row[1] for row in points], "smoothed": [row[2] for row in points]}
-            except BaseException as error:  # noqa: BLE001 - told to the person who clicked
-                found = {"error": _sentence(error)}
-            return lambda: self._tell("rates", found)
+        def find(stop: threading.Event) -> Callable[[], object]:
+            rates = self._session.rates(settings, stop)
+            rows = zip(rates.rates, rates.losses, rates.smoothed, strict=True)
+            points = [row for row in rows if all(map(math.isfinite, row))]  # JSON has no others
+            found = {"text": str(rates), "suggestion": rates.suggestion, "rates": [row[0] for row in points]}
+            found |= {"losses": [row[1] for row in points], "smoothed": [row[2] for row in points]}
+            return partial(self._tell, "rates", found)
 
-        self._start("search for a learning rate", find)
+        self._start("search", find, lambda error: self._tell("rates", {"error": _sentence(error)}))
         return Answer()
 
     def _halt(self, _: Mapping[str, Any]) -> Answer:
+        from notebookviz.finetune.session import STOPPED
+
         stopping = stop_training(self._model())
-        preparing = self._busy.locked()
-        if preparing:
-            self._stop.set()
-        return Answer({"stopping": stopping or preparing})
+        work = self._work
+        if work is not None:
+            work.stop.set()
+            if self._session.reading is work.stop and self._end(work):
+                self._session.leave()  # the data's code may never come back; its thread is left behind
+                work.fail(InputError(STOPPED))
+        return Answer({"stopping": stopping or work is not None})
 
-    def _start(self, what: str, work: Callable[[], Callable[[], object]]) -> None:
+    def _start(
+        self,
+        name: str,
+        work: Callable[[threading.Event], Callable[[], object]],
+        fail: Callable[[BaseException], object],
+    ) -> None:
         """Work in a thread of its own; what it returns is called when another may start."""
-        if is_training(self._model()) or not self._busy.acquire(blocking=False):
-            raise NotebookvizError("This model is already training.", hint="Wait for that training, or stop it.")
-
-        self._stop = threading.Event()
+        mine = _Work(threading.Event(), fail)
+        with self._guard:
+            if is_training(self._model()) or self._work is not None:
+                raise NotebookvizError("This model is already training.", hint="Wait for that training, or stop it.")
+            self._work = mine
 
         def run() -> None:
             try:
-                end = work()
+                end = work(mine.stop)
             except BaseException as error:  # noqa: BLE001 - told to the person who clicked
-                end = partial(self._story.fail, error)
-            self._busy.release()
-            end()
+                end = partial(fail, error)
+            if self._end(mine):
+                end()
 
-        threading.Thread(target=run, name=f"notebookviz-{what.partition(' ')[0]}", daemon=True).start()
+        threading.Thread(target=run, name=f"notebookviz-{name}", daemon=True).start()
+
+    def _end(self, work: _Work) -> bool:
+        """Another may start; False where this work was left behind."""
+        with self._guard:
+            there = self._work is work
+            if there:
+                self._work = None
+        return there
 
     def _draw_again(self) -> None:
         try:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from notebookviz.finetune.settings import Settings
     from notebookviz.finetune.story import Story
 
+STOPPED: Final = "Stopped before the first step: the model is as it was."
 _NICE: Final = 5
 _SHOWN: Final = 30
 _PATIENCE: Final = 10.0  # seconds for another request that reads
@@ -69,6 +70,9 @@ class Session:
         namespace: Gives the notebook's variables.
         image: Gives channels, height and width of the model's input; None where it takes no images.
         story: What watches the model.
+
+    Attributes:
+        reading: What stops the training, or the search, that reads its data now; None where none does.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Session:
         self._image = image
         self._ready: Ready | None = None
         self._reading = threading.Lock()
+        self.reading: threading.Event | None = None
         self.story = story
 
     def known(self) -> dict[str, Any]:
@@ -145,7 +150,7 @@ class Session:
         if is_training(model):
             raise InputError("This model is already training.", hint="Wait for that training, or stop it.")
         self.story.begin("Preparing the model and the data.")
-        ready = self._needed(settings)
+        ready = self._needed(settings, stop)
         with lock_of(model):
             head, learning = self._prepare(model, settings, ready)
         try:
@@ -184,28 +189,32 @@ class Session:
             facts |= {"confusion": found.confusion.tolist(), "names": found.labels}
         return facts
 
-    def rates(self, settings: Settings) -> LearningRates:
+    def rates(self, settings: Settings, stop: threading.Event) -> LearningRates:
         """Find a learning rate for the model as it would be trained; afterwards it is as it was.
 
         Raises:
-            InputError: Something is wrong.
+            InputError: Something is wrong, or it was stopped.
         """
-        with self.tried(settings) as (model, data, _), _quietly():
-            return find_learning_rate(
+        with self.tried(settings, stop) as (model, data, _), _quietly():
+            found = find_learning_rate(
                 model, data.train, optimizer=getattr(torch.optim, settings.optimizer), seed=settings.seed
             )
+            _wanted_still(stop)
+            return found
 
     @contextmanager
-    def tried(self, settings: Settings) -> Iterator[tuple[nn.Module, Data, dict[str, Any]]]:
+    def tried(
+        self, settings: Settings, stop: threading.Event | None = None
+    ) -> Iterator[tuple[nn.Module, Data, dict[str, Any]]]:
         """The model as it would be trained, its data, and the options of ``fine_tune``; it is put back at the end.
 
         Raises:
-            InputError: Something is wrong.
+            InputError: Something is wrong, or it was stopped while the data was read.
         """
         model = self._model()
         if is_training(model):
             raise InputError("This model is already training.", hint="Wait for that training, or stop it.")
-        ready = self._needed(settings)
+        ready = self._needed(settings, stop or threading.Event())
         with lock_of(model):
             head, learning = self._prepare(model, settings, ready)
             try:
@@ -225,9 +234,19 @@ class Session:
     def _sources(self) -> list[Source]:
         return find_sources(self.namespace(), Path.cwd())
 
-    def _needed(self, settings: Settings) -> Ready:
+    def leave(self) -> None:
+        """Wait no longer for data whose code does not come back: who reads next reads anew."""
+        self._reading, self.reading = threading.Lock(), None
+
+    def _needed(self, settings: Settings, stop: threading.Event) -> Ready:
         self._ready = None  # arrays may have changed in place since they were looked at
-        ready = self._read(settings)
+        self.reading = stop
+        try:
+            ready = self._read(settings)
+        finally:
+            if self.reading is stop:
+                self.reading = None
+        _wanted_still(stop)
         if ready is None:
             raise InputError("No data is chosen.", hint="Choose what to learn from in step 3.")
         return ready
@@ -245,7 +264,8 @@ class Session:
             *((each, _identity(sources[each].value)) for each in wanted),
             (settings.validation, settings.share, settings.batch, settings.seed),
         )
-        if not self._reading.acquire(timeout=_PATIENCE):
+        lock = self._reading
+        if not lock.acquire(timeout=_PATIENCE):
             raise InputError(
                 "The data is still being read: its code has not come back.",
                 hint="Wait, or restart the kernel if it hangs; num_workers=0 and fewer samples help to find out why.",
@@ -261,7 +281,7 @@ class Session:
                 self._ready = Ready(made_of, data, first, classes_of(data.train))
             return self._ready
         finally:
-            self._reading.release()
+            lock.release()
 
     def release(self) -> None:
         """Let go of the data."""
@@ -284,7 +304,7 @@ def _options(settings: Settings, ready: Ready) -> dict[str, Any]:
 
 def _wanted_still(stop: threading.Event) -> None:
     if stop.is_set():
-        raise InputError("Stopped before the first step: the model is as it was.")
+        raise InputError(STOPPED)
 
 
 def _identity(value: Any) -> Any:  # noqa: ANN401

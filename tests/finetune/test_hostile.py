@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 import notebookviz.finetune.session as sessions
 from notebookviz import InputError, evaluate, training
 from notebookviz.capture import capture
+from notebookviz.finetune.running import is_training
 from notebookviz.finetune.settings import Settings
 from notebookviz.finetune.sources import find_sources
 from notebookviz.finetune.trying import LearningRates
@@ -63,7 +64,7 @@ class Asked:
 
     def wait(self):
         end = time.monotonic() + 60
-        while self.tab._busy.locked():
+        while self.tab.busy:
             assert time.monotonic() < end
             time.sleep(0.01)
         time.sleep(0.05)
@@ -114,22 +115,51 @@ def test_a_data_set_that_hangs_holds_no_other_request(monkeypatch):
     assert asked.ask("plan", source="data")["result"]["data"]["error"] == ""
 
 
-def test_stop_while_the_data_is_read_starts_nothing(monkeypatch):
-    begun, go = threading.Event(), threading.Event()
+@pytest.mark.parametrize("method", ["train", "rates"])
+def test_stop_while_the_data_is_read_starts_nothing_and_waits_for_nobody(monkeypatch, method):
+    begun, go, back = threading.Event(), threading.Event(), threading.Event()
 
-    def slow(at):
+    def hang(at):
         begun.set()
-        go.wait(30)
+        go.wait(60)
+        back.set()
         return number(at)
 
-    asked = Asked(monkeypatch, data=Own(slow))
+    asked = Asked(monkeypatch, data=Own(hang), other=Own(number))
     assert asked.ask("halt")["result"] == {"stopping": False}
-    asked.ask("train", source="data", validation="none")
+    asked.ask(method, source="data", validation="none")
     assert begun.wait(10)
     assert asked.ask("train", source="data")["error"]["what"] == "This model is already training."
     assert asked.ask("halt")["result"] == {"stopping": True}
+    assert not asked.tab.busy, "Stop waits for data that hangs"
+    assert "Stopped before the first step" in asked.told[-1][1]
+    told = len(asked.told)
+    assert asked.ask("plan", source="other")["result"]["data"]["error"] == "", "other data can be chosen"
     go.set()
+    assert back.wait(10)
+    time.sleep(0.3)
+    assert len(asked.told) == told, "what was left behind still speaks"
+    assert asked.unchanged()
+
+
+def test_stop_ends_a_search_for_a_rate(monkeypatch):
+    begun = threading.Event()
+
+    def slow(at):
+        begun.set()
+        time.sleep(0.005)
+        return number(at)
+
+    asked = Asked(monkeypatch, data=Own(slow))
+    asked.ask("rates", source="data", validation="none", batch=20)
+    while not is_training(asked.model):
+        assert asked.tab.busy, asked.told
+        time.sleep(0.01)
+    began = time.monotonic()
+    assert asked.ask("halt")["result"] == {"stopping": True}
     asked.wait()
+    assert time.monotonic() - began < 10
+    assert asked.told[-1][0] == "rates"
     assert "Stopped before the first step" in asked.told[-1][1]
     assert asked.unchanged()
 
@@ -156,7 +186,7 @@ def test_labels_that_count_to_billions_make_no_head(monkeypatch):
 def test_a_loss_that_is_no_number_is_told_as_json(monkeypatch):
     asked, endless = Asked(monkeypatch), float("inf")
     found = LearningRates((1e-3, 1e-2), (1.0, endless), (1.0, endless), None)
-    monkeypatch.setattr(asked.tab._session, "rates", lambda _: found)
+    monkeypatch.setattr(asked.tab._session, "rates", lambda *_: found)
     asked.ask("rates")
     asked.wait()
     assert json.loads(asked.told[-1][1])["rates"] == [1e-3]

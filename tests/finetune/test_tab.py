@@ -367,7 +367,7 @@ def test_finding_a_rate_leaves_the_model_as_it_was():
     before = {name: value.clone() for name, value in model.state_dict().items()}
     head = model[2]
     found, _ = session(model, train_set=points())
-    rates = found.rates(Settings(source="train_set", batch=8))
+    rates = found.rates(Settings(source="train_set", batch=8), threading.Event())
     assert len(rates.losses) > 10
     assert model[2] is head
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())

@@ -152,7 +152,8 @@ export class FineTune {
 
     async _findRates() {
         this._steps.busy = true;
-        this._steps.rates.replaceChildren(element('p', { class: 'says', role: 'status', text: 'Trying rising learning rates…' }));
+        this._steps.rates.replaceChildren(element('p', { class: 'says', role: 'status', text: 'Trying rising learning rates…' }),
+            button({ text: 'Stop', class: 'action', title: 'Stop the search; the model is put back', press: () => this._stop() }));
         try {
             await this._parts.ask('rates', this._steps.asked);
         } catch (error) {
