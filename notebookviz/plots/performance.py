@@ -116,10 +116,11 @@ def learning_rates(found: Any) -> Plot:  # noqa: ANN401 - what find_learning_rat
         axis.set(xscale="log", xlabel="learning rate", ylabel="loss")
         axis.xaxis.set_major_formatter("{x:g}")  # the default writes mathematics, which is not set here
         axis.xaxis.set_minor_formatter("")
-        starts = [loss for loss in (found.losses[0], found.smoothed[0]) if math.isfinite(loss)]
-        low, high = min(finite), max(starts or finite)
+        lowest = min(range(len(found.smoothed)), key=lambda at: _or_infinite(found.smoothed[at]))
+        falling = [*found.losses[: lowest + 1], *found.smoothed[: lowest + 1]]
+        low, high = min(finite), max([loss for loss in falling if math.isfinite(loss)] or finite)
         margin = 0.1 * (high - low) or 1.0
-        axis.set_ylim(low - margin, high + 3 * margin)  # a loss that has left all bounds would flatten the rest
+        axis.set_ylim(low - margin, high + margin)  # a loss that has left all bounds would flatten the rest
         axis.legend()
     return figure
 
@@ -256,3 +257,7 @@ def _title(name: str) -> str:
 
 def _short(text: str) -> str:
     return shown(text, 16)  # what fits over a picture
+
+
+def _or_infinite(loss: float) -> float:
+    return loss if math.isfinite(loss) else math.inf

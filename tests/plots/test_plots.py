@@ -101,6 +101,11 @@ def test_learning_rates_show_the_losses_and_the_suggestion():
     assert axis.lines[1].get_ydata().tolist() == [2.0, 1.5, 1.7]
     assert axis.lines[2].get_xdata() == [1e-2, 1e-2]
     figure.canvas.draw()
+    low, high = axis.get_ylim()
+    assert low < 1.0  # all that falls is seen, and what rises after it is cut
+    assert 2.0 < high < 9.0
+    noisy = LearningRates((1e-3, 1e-2, 1e-1), (0.4, 0.9, 0.8), (0.4, 0.6, 0.3), None)
+    assert plots.learning_rates(noisy).axes[0].get_ylim()[1] > 0.9
     assert {"0.001", "0.01", "0.1"} <= {tick.get_text() for tick in axis.get_xticklabels()}
     assert figure._repr_html_().startswith(
         '<svg role="img" aria-label="Loss over 3 learning rates, suggestion 1.0e-02"'
