@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import TYPE_CHECKING
 
@@ -29,11 +30,11 @@ def hint(entry: Entry, error: BaseException, draft: Draft, skeleton: Skeleton) -
     Returns:
         For instance that ``in_features`` should be 64.
     """
+    case = Case(entry, str(error), draft, skeleton)
     if isinstance(error, NotImplementedError) and entry.module is not None:
         return f"Define forward() in {type(entry.module).__name__}."
     if isinstance(error, TypeError) and entry.module is not None:
-        return _call(entry, entry.module, str(error), skeleton)
-    case = Case(entry, str(error), draft, skeleton)
+        return _call(entry, entry.module, str(error), skeleton) or _no_tensor(case)
     if entry.operator is not None:
         case.name = entry.operator.name.strip("_")
         case.operands = operands(entry, draft)
@@ -72,6 +73,42 @@ def _call(entry: Entry, module: nn.Module, said: str, skeleton: Skeleton) -> str
     if names:
         return f"{owner} was called without {_listed(module, names)}: pass that in this line too."
     return f"{owner} takes {_listed(module, [item.name for item in signature.parameters(module)])}."
+
+
+def _no_tensor(case: Case) -> str:
+    """What the module call before returned was used as it is, and is no tensor."""
+    match = re.search(r"must be Tensor, not (\w+)|'(\w+)' object has no attribute", case.said)
+    entry = case.entry
+    before = [
+        item
+        for item in case.draft.entries
+        if item.module is not None and item is not entry and item.parent in (entry.parent, entry.index)
+    ]
+    if match is None or not before:
+        return ""
+    kind, last = match[1] or match[2], before[-1]
+    owner = Case(last, case.said, case.draft, case.skeleton).owner()
+    if kind == "NoneType":
+        return "" if last.outputs else f"{owner} returns nothing: is a return missing at the end of its forward()?"
+    if kind == "dict" or (kind in ("tuple", "list") and len(last.outputs) > 1):
+        shapes = ", ".join(flow.shape_text(case.draft.values[value].shape) for value in last.outputs[:4])
+        key = '["name"]' if kind == "dict" else "[0]"
+        return f"{owner} returns a {kind} ({shapes}): take one of its tensors, as in …{key}."
+    if "Output" in kind:
+        return f"{owner} returns a {kind}: take one of its tensors, such as .logits or .last_hidden_state."
+    return ""
+
+
+def _unknown_name(case: Case) -> str:
+    """A module's attribute is misspelt, or was not made in ``__init__``."""
+    match = re.search(r"'(\w+)' object has no attribute '(\w+)'", case.said)
+    module = case.entry.module
+    if match is None or module is None or type(module).__name__ != match[1]:
+        return ""
+    names = [naming.cut(name, 40) for name, _ in module.named_children()]
+    near = difflib.get_close_matches(match[2], names, 1) or names[:6]
+    there = f" It has {', '.join(near)}." if near else ""
+    return f"Set self.{match[2]} in __init__() of {match[1]}, or correct the name.{there}"
 
 
 def _listed(module: nn.Module, names: list[str]) -> str:
@@ -152,6 +189,8 @@ def _otherwise(case: Case) -> str:
 
 
 _RULES: tuple[Callable[[Case], str], ...] = (
+    _unknown_name,
+    _no_tensor,
     _stray,
     _absent,
     _own_input,

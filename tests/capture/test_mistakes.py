@@ -393,3 +393,57 @@ def test_an_argument_that_is_missing_is_named(model, given, hint):
     with pytest.raises(TypeError) as raised:
         model(*given)
     assert (failure.kind, failure.message, failure.hint) == ("TypeError", str(raised.value), hint)
+
+
+class Uses(nn.Module):
+    """A layer and what is done with what it returns."""
+
+    def __init__(self, layer, use):
+        super().__init__()
+        self.layer = layer
+        self.use = use
+        self.fc = nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.use(self, self.layer(x))
+
+
+class Silent(nn.Module):
+    def forward(self, x):
+        x * 2
+
+
+RECURRENT = "LSTM layer returns a tuple (5×1×8, 1×1×8, 1×1×8): take one of its tensors, as in …[0]."
+USES = [
+    (lambda m, found: m.fc(found), nn.LSTM(4, 8), RECURRENT),
+    (lambda _, found: F.relu(found), nn.LSTM(4, 8), RECURRENT),
+    (lambda _, found: found.mean(1), nn.LSTM(4, 8), RECURRENT),
+    (
+        lambda m, found: m.fc(found),
+        Silent(),
+        "Silent layer returns nothing: is a return missing at the end of its forward()?",
+    ),
+    (
+        lambda m, found: m.fc1(found),
+        nn.Linear(4, 8),
+        "Set self.fc1 in __init__() of Uses, or correct the name. It has fc.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("use", "layer", "hint"), USES)
+def test_what_a_layer_returned_is_no_tensor_or_a_name_is_wrong(use, layer, hint):
+    failure = capture(Uses(layer, use), (torch.zeros(5, 1, 4),)).failure
+    assert failure.hint == hint
+
+
+def test_the_output_object_of_a_model_is_passed_on():
+    class NetOutput(dict):
+        pass
+
+    layer = Calls(lambda m, x: NetOutput(logits=m.inner(x)), inner=nn.Linear(4, 8))
+    failure = capture(Uses(layer, lambda m, found: m.fc(found)), (torch.zeros(5, 4),)).failure
+    assert (
+        failure.hint
+        == "Calls layer returns a NetOutput: take one of its tensors, such as .logits or .last_hidden_state."
+    )
