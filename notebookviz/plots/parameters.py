@@ -40,7 +40,13 @@ def histograms(model: nn.Module, *patterns: str) -> Plot:
         >>> histograms(nn.Linear(4, 2))
         <Histograms of 2 parameters: weight, bias>
     """
-    parameters = dict(model.named_parameters()) if isinstance(model, nn.Module) else {}
+    if not isinstance(model, nn.Module):
+        raise InputError(
+            f"histograms() got {type(model).__name__}; a model is wanted.", hint="For example histograms(model.layer1)."
+        )
+    parameters = dict(model.named_parameters())
+    if not parameters:
+        raise InputError(f"{type(model).__name__} has no parameters.", hint="Pass the model, or a layer that learns.")
     chosen = {
         name: parameter
         for name, parameter in parameters.items()

@@ -218,8 +218,13 @@ def mistakes(evaluation: Evaluation, count: int = 12) -> Plot:
         A figure.
 
     Raises:
-        InputError: There are no mistakes, or the inputs are no images.
+        InputError: There are no mistakes, the inputs are no images, or it is something else.
     """
+    if not isinstance(evaluation, Evaluation):
+        raise InputError(
+            f"mistakes() got {type(evaluation).__name__}; what evaluate found is wanted.",
+            hint="Pass what evaluate(model, loader) returned.",
+        )
     chosen = evaluation.mistakes[:count]
     if not chosen:
         raise InputError("There is no mistake to show.", hint="evaluate(…, worst=16) keeps the worst ones.")

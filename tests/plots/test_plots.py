@@ -221,3 +221,12 @@ def test_pictures_without_a_pixel_are_refused():
     wrong = Evaluation("single-label", 1, {}, mistakes=(Mistake(0, torch.zeros(3, 0, 4), "a", "b", 0.5),))
     with pytest.raises(InputError, match=r"The inputs have the shape \(3, 0, 4\)"):
         plots.mistakes(wrong)
+
+
+def test_what_is_no_model_and_no_evaluation_is_refused():
+    with pytest.raises(InputError, match=r"histograms\(\) got str; a model is wanted\. For example"):
+        plots.histograms("resnet18")
+    with pytest.raises(InputError, match=r"ReLU has no parameters\. Pass the model, or a layer that learns\."):
+        plots.histograms(nn.ReLU())
+    with pytest.raises(InputError, match=r"mistakes\(\) got int; what evaluate found is wanted\. Pass what evaluate"):
+        plots.mistakes(3)
