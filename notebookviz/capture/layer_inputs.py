@@ -43,7 +43,7 @@ def shapes(layer: Any) -> Iterator[Kind]:  # noqa: ANN401, C901, PLR0912 (one br
         ((1, 3, 224, 224), False)
     """
     for kind, dimensions in _CONVOLUTIONS.items():
-        if isinstance(layer, kind):
+        if isinstance(layer, kind) or _quantised(layer, kind):
             yield from (((1, int(layer.in_channels), *side), False) for side in _sides(dimensions, layer.in_channels))
             return
     for kind, dimensions in _TRANSPOSED.items():
@@ -52,7 +52,7 @@ def shapes(layer: Any) -> Iterator[Kind]:  # noqa: ANN401, C901, PLR0912 (one br
             return
     if isinstance(layer, (nn.Embedding, nn.EmbeddingBag)):
         yield from (((1, 16), True), ((1, 64), True), ((1,), True), ((16, 1), True))
-    elif isinstance(layer, nn.Linear):
+    elif isinstance(layer, nn.Linear) or _quantised(layer, nn.Linear):
         width = int(layer.in_features)
         yield from (((1, width), False), ((1, 16, width), False))
         yield from ((shape, False) for shape in _pictures(width))
@@ -73,6 +73,11 @@ def shapes(layer: Any) -> Iterator[Kind]:  # noqa: ANN401, C901, PLR0912 (one br
         yield (1, int(layer.num_channels), 32, 32), False
     elif layer is None:
         yield from (((1, 3, 224, 224), False), ((1, 16), False))
+
+
+def _quantised(layer: Any, kind: type[nn.Module]) -> bool:  # noqa: ANN401
+    """Whether it is PyTorch's quantised form of a layer, which has its name and is no subclass of it."""
+    return type(layer).__name__ == kind.__name__ and type(layer).__module__.startswith("torch.ao.")
 
 
 def _sides(dimensions: int, channels: int) -> Iterable[tuple[int, ...]]:

@@ -12,6 +12,7 @@ from notebookviz.capture import capture, flow, inputs
 from notebookviz.capture.typed_input import typed
 from notebookviz.errors import InputError
 from tests.capture import models
+from tests.capture.awkward.wrapped import KINDS
 
 CASES = [
     (lambda: nn.Linear(8, 2), "1×8 float32"),
@@ -30,6 +31,7 @@ CASES = [
     (lambda: nn.Linear(4, 4).half(), "1×4 float16"),
     (lambda: nn.Linear(4, 4, device="meta"), "1×4 float32"),
     (nn.ReLU, "1×3×224×224 float32"),
+    (lambda: KINDS["dynamically quantised"]().model, "1×4 float32"),
 ]
 
 
