@@ -173,6 +173,8 @@ def _run(model: nn.Module, part: Batch, failure: Failure | None) -> tuple[tuple[
 def _hint(message: str) -> str:
     if "more than 1 value per channel" in message:
         return "BatchNorm in training needs two samples or more: a larger batch_size, and drop_last=True."
+    if "unexpected keyword argument 'labels'" in message:
+        return "Pass a loss, and the model gets no labels: loss=lambda outputs, targets: …."
     return ""
 
 

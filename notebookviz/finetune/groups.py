@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from notebookviz.errors import InputError
@@ -39,7 +40,7 @@ def parameter_groups(
         >>> [(group["name"], group["lr"], group["weight_decay"]) for group in groups][:3]
         [('block 1', 0.025, 0.01), ('block 1, no decay', 0.025, 0.0), ('block 2', 0.05, 0.01)]
     """
-    if lr <= 0 or not 0 < layer_decay <= 1 or weight_decay < 0:
+    if not 0 < lr < math.inf or not 0 < layer_decay <= 1 or not weight_decay >= 0:
         raise InputError(
             f"lr is {lr!r}, layer_decay {layer_decay!r}, weight_decay {weight_decay!r}; wanted are lr above 0, "
             "layer_decay above 0 and at most 1, weight_decay at least 0.",

@@ -35,8 +35,16 @@ def make_optimizer(model: nn.Module, optimizer: Any, **rates: float) -> Any:  # 
         'SGD'
     """
     if not isinstance(optimizer, torch.optim.Optimizer):
+        if optimizer is not None and not callable(optimizer):
+            raise InputError(
+                f"optimizer is {optimizer!r}; an optimiser is wanted, or what builds one.",
+                hint="For example optimizer=torch.optim.SGD.",
+            )
         groups = parameter_groups(model, **rates)
-        return (optimizer or torch.optim.AdamW)(groups)
+        if optimizer is not torch.optim.LBFGS:
+            optimizer = (optimizer or torch.optim.AdamW)(groups)
+    if optimizer is torch.optim.LBFGS or isinstance(optimizer, torch.optim.LBFGS):
+        raise InputError("LBFGS runs the model several times in a step.", hint="Pass another, for example AdamW.")
     held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     missing = [
         name for name, parameter in model.named_parameters() if parameter.requires_grad and id(parameter) not in held
@@ -57,7 +65,8 @@ def make_schedule(optimizer: Any, schedule: Any, *, warmup: float, steps: int | 
         optimizer: The optimiser.
         schedule: ``"cosine"``, ``"linear"``, ``"constant"``, a function, or a scheduler.
         warmup: Steps, or below 1 the part of all steps, in which the rate grows from 0.
-        steps: Steps in all; None where they are unknown: then the rate stays constant after the warm-up.
+        steps: Steps in all; None where they are unknown: then a part of them is none, and the rate stays constant
+            after the warm-up.
 
     Raises:
         InputError: There is no such schedule.
@@ -74,20 +83,55 @@ def make_schedule(optimizer: Any, schedule: Any, *, warmup: float, steps: int | 
         [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]
     """
     if not isinstance(schedule, str):
-        if schedule is None or hasattr(schedule, "step"):
-            return schedule
-        return schedule(optimizer)
+        ready = schedule is None or (hasattr(schedule, "step") and not isinstance(schedule, type))
+        made = schedule if ready else schedule(optimizer)
+        _check_own(made, optimizer)
+        return made
     if schedule not in SCHEDULES:
         raise InputError(f"scheduler is {schedule!r}.", hint=f"Known are {', '.join(map(repr, SCHEDULES))}.")
-    if warmup < 0 or (warmup < 1 and steps is None and warmup > 0):
+    if not warmup >= 0:
         raise InputError(
-            f"warmup is {warmup!r}; it is a number of steps, or below 1 a part of all steps where these are known.",
+            f"warmup is {warmup!r}; it is a number of steps, or below 1 a part of all steps.",
             hint="For example warmup=100.",
         )
     rising = round(warmup * (steps or 0)) if warmup < 1 else int(warmup)
     if schedule == "constant" and not rising:
         return None
     return torch.optim.lr_scheduler.LambdaLR(optimizer, _factor(schedule, rising, steps))
+
+
+def check_steps(schedule: Any, steps: int | None, *, each_step: bool) -> None:  # noqa: ANN401 - a scheduler
+    """Whether a schedule of the user's can go on as often as it is asked to.
+
+    Args:
+        schedule: The schedule.
+        steps: How often it goes on; None where that is unknown.
+        each_step: Whether it goes on at each step, and not at each epoch.
+
+    Raises:
+        InputError: It would raise in the middle of the training.
+    """
+    if each_step and isinstance(schedule, torch.optim.lr_scheduler.ReduceLROnPlateau):
+        raise InputError(
+            "ReduceLROnPlateau looks at the loss of an epoch, so it can't go on at each step.",
+            hint="Leave out scheduler_step.",
+        )
+    most = getattr(schedule, "total_steps", None)
+    if steps is not None and isinstance(most, int) and most < steps:
+        raise InputError(
+            f"The scheduler {type(schedule).__name__} has {most:,} steps; this training asks it {steps:,} times.",
+            hint=f"Give it total_steps={steps}.",
+        )
+
+
+def _check_own(schedule: Any, optimizer: Any) -> None:  # noqa: ANN401
+    """A schedule that changes another optimiser would change nothing here."""
+    owner = getattr(schedule, "optimizer", None)
+    if isinstance(owner, torch.optim.Optimizer) and owner.param_groups is not optimizer.param_groups:
+        raise InputError(
+            f"The scheduler {type(schedule).__name__} belongs to another optimiser, so it would change nothing.",
+            hint="Pass what builds it: scheduler=lambda optimizer: ….",
+        )
 
 
 def _factor(schedule: str, rising: int, steps: int | None) -> Callable[[int], float]:

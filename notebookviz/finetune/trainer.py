@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sized
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
@@ -102,9 +101,11 @@ class Trainer:
     @property
     def steps_per_epoch(self) -> int | None:
         """Steps of the optimiser in an epoch; None where the loader has no length."""
-        if not isinstance(self.loader, Sized):
+        try:
+            batches = len(self.loader)  # type: ignore[arg-type]
+        except TypeError:  # a DataLoader has __len__ also where its data set has none
             return None
-        return math.ceil(len(self.loader) / self.plan.accumulate)
+        return math.ceil(batches / self.plan.accumulate)
 
     def run(self) -> Training:
         """Train until the end, a stop, an interrupt or a loss that is not finite; whatever happens, tidy up."""
@@ -217,11 +218,8 @@ class Trainer:
             with _SYNCED if batch is window[-1] else self.accelerator.no_sync(self._runner):
                 outputs = self._runner(*part.args, **part.kwargs)
                 loss = self.task.losses(outputs, part.targets)
-                if loss.dim():
-                    raise InputError(
-                        f"The loss has the shape {tuple(loss.shape)}; one number is wanted.",
-                        hint="Pass its mean: loss=lambda outputs, targets: ….mean().",
-                    )
+                if not isinstance(loss, torch.Tensor) or loss.dim() or not loss.requires_grad:
+                    raise _no_loss(loss)
                 value, samples = loss.item(), size
                 if self._processes > 1:
                     value, samples = self._everywhere(value, samples)
@@ -338,6 +336,17 @@ class Trainer:
         if better and not math.isnan(value):
             now.best = Best(now.epoch, name, value)
             now.best = Best(now.epoch, name, value, self._keep(self, "best"))
+
+
+def _no_loss(loss: Any) -> InputError:  # noqa: ANN401 - whatever the user's function returned
+    """Why nothing can be learned from a loss."""
+    if not isinstance(loss, torch.Tensor):
+        said, hint = f"is {type(loss).__name__}; a tensor is wanted", "Return it, and don't call item()"
+    elif loss.dim():
+        said, hint = f"has the shape {tuple(loss.shape)}; one number is wanted", "Return its mean"
+    else:
+        said, hint = "does not depend on what learns", "Compute it from the outputs, without detach() and no_grad()"
+    return InputError(f"The loss {said}.", hint=f"{hint}: loss=lambda outputs, targets: ….mean().")
 
 
 def _windows(batches: Iterator[Any], size: int) -> Iterator[list[Any]]:

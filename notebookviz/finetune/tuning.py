@@ -17,7 +17,7 @@ from notebookviz.finetune.labels import class_names
 from notebookviz.finetune.metrics import default_metrics, named_metrics
 from notebookviz.finetune.plan import Plan
 from notebookviz.finetune.running import training_of
-from notebookviz.finetune.schedules import make_optimizer, make_schedule
+from notebookviz.finetune.schedules import check_steps, make_optimizer, make_schedule
 from notebookviz.finetune.trainer import Trainer
 from notebookviz.finetune.watching import Start, watched
 from notebookviz.turns import lock_of
@@ -85,7 +85,8 @@ def fine_tune(  # noqa: PLR0913 - the options are keywords, and each is document
         weight_decay: Weight decay of matrices.
         scheduler: ``"cosine"``, ``"linear"``, ``"constant"``, a scheduler, or what builds one from the optimiser.
         scheduler_step: When it goes on; by default one by name each step, one of yours each epoch.
-        warmup: Steps (or below 1: part of all steps) in which the rate of a schedule by name grows from 0.
+        warmup: Steps (or below 1: part of all steps, where they are known) in which the rate of a schedule by name
+            grows from 0.
         metrics: torchmetrics, or a dictionary of them and of functions of (scores, targets); by the task without it.
         monitor: The value that tells which epoch is best; ``"val_loss"``, or ``"train_loss"`` without validation.
         patience: After so many epochs without a better value it ends.
@@ -118,7 +119,8 @@ def fine_tune(  # noqa: PLR0913 - the options are keywords, and each is document
         >>> training.stopped, training.steps
         ('All 2 epochs are done.', 8)
     """
-    _check_options(model, epochs=epochs, accumulate=accumulate)
+    _check_options(model, epochs=epochs, accumulate=accumulate, patience=patience, save_every=save_every)
+    _check_given(loss, clip, callbacks)
     with (
         training_of(model, stop) as asked,
         accelerating(accelerator, precision) as prepared,
@@ -158,6 +160,7 @@ def fine_tune(  # noqa: PLR0913 - the options are keywords, and each is document
         per_epoch = trainer.steps_per_epoch
         steps = None if per_epoch is None else per_epoch * epochs
         trainer.scheduler = make_schedule(plain, scheduler, warmup=warmup, steps=steps)
+        check_steps(trainer.scheduler, epochs if plan.step_per_epoch else steps, each_step=not plan.step_per_epoch)
         keeper.start(trainer, resume=resume)
         start = Start(
             epochs=epochs,
@@ -173,9 +176,27 @@ def fine_tune(  # noqa: PLR0913 - the options are keywords, and each is document
         return trainer.run()
 
 
-def _check_options(model: object, *, epochs: int, accumulate: int) -> None:
+def _check_options(model: object, **counts: object) -> None:
     if not isinstance(model, nn.Module):
         raise InputError(f"fine_tune() got {type(model).__name__}; it wants a torch.nn.Module.")
-    for name, value in (("epochs", epochs), ("accumulate", accumulate)):
+    for name, value in counts.items():
+        if value is None and name in ("patience", "save_every"):
+            continue
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise InputError(f"{name} is {value!r}; it is a whole number, at least 1.")
+
+
+def _check_given(loss: object, clip: float | None, callbacks: Iterable[object]) -> None:
+    if loss is not None and not callable(loss):
+        raise InputError(
+            f"loss is {loss!r}; a function of (outputs, targets) is wanted.",
+            hint="For example loss=torch.nn.CrossEntropyLoss().",
+        )
+    if clip is not None and not clip > 0:
+        raise InputError(f"clip is {clip!r}; it is a norm of gradients, above 0.", hint="For example clip=1.0.")
+    for callback in callbacks:
+        if not all(callable(getattr(callback, name, None)) for name in ("on_step", "on_epoch", "on_end")):
+            raise InputError(
+                f"callbacks holds {callback!r}, which is no Callback.",
+                hint="Subclass notebookviz.finetune.events.Callback, and pass an instance of it.",
+            )

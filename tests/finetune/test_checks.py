@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.optim import lr_scheduler as schedules
 from torch.utils.data import DataLoader, TensorDataset
 
 from notebookviz import InputError, fine_tune, freeze, overfit_one_batch
 from notebookviz.finetune.checks import TrainingWarning
+from notebookviz.finetune.events import Callback
 from tests.finetune import digits
 
 
@@ -188,6 +190,33 @@ def test_an_old_optimizer_is_refused():
             r"^monitor is 'val_accuracy', which is not measured\. Measured are: 'train_loss'",
         ),
         ({"metrics": 5}, r"^metrics is int; wanted is a torchmetrics metric"),
+        ({"patience": -1}, r"^patience is -1; it is a whole number, at least 1\.$"),
+        ({"clip": -1.0}, r"^clip is -1\.0; it is a norm of gradients, above 0\."),
+        ({"lr": float("nan")}, r"^lr is nan, layer_decay 1\.0"),
+        ({"warmup": -1}, r"^warmup is -1; it is a number of steps, or below 1 a part of all steps\."),
+        ({"loss": "mse"}, r"^loss is 'mse'; a function of \(outputs, targets\) is wanted\."),
+        ({"loss": lambda *_: None}, r"^The loss is NoneType; a tensor is wanted\. Return it"),
+        ({"loss": lambda *_: 3.0}, r"^The loss is float; a tensor is wanted\."),
+        ({"loss": lambda found, _: found.sum(1)}, r"^The loss has the shape \(16,\); one number is wanted\."),
+        ({"loss": lambda found, _: found.detach().mean()}, r"^The loss does not depend on what learns\."),
+        ({"optimizer": "sgd"}, r"^optimizer is 'sgd'; an optimiser is wanted, or what builds one\."),
+        ({"optimizer": torch.optim.LBFGS}, r"^LBFGS runs the model several times in a step\."),
+        ({"callbacks": [print]}, r"^callbacks holds <built-in function print>, which is no Callback\."),
+        (
+            {"scheduler": schedules.ReduceLROnPlateau, "scheduler_step": "step"},
+            r"^ReduceLROnPlateau looks at the loss of an epoch",
+        ),
+        (
+            {
+                "scheduler": lambda optimizer: schedules.OneCycleLR(optimizer, 0.1, total_steps=1),
+                "scheduler_step": "step",
+            },
+            r"^The scheduler OneCycleLR has 1 steps; this training asks it 2 times\. Give it total_steps=2\.$",
+        ),
+        (
+            {"scheduler": lambda _: schedules.StepLR(torch.optim.SGD([torch.zeros(1)], 0.1), 1)},
+            r"^The scheduler StepLR belongs to another optimiser, so it would change nothing\.",
+        ),
     ],
 )
 def test_options_are_checked(options, said):
@@ -195,6 +224,31 @@ def test_options_are_checked(options, said):
         fine_tune(model(), loader(TEN), verbose=False, **{"epochs": 1, **options})
     with pytest.raises(InputError, match=r"^fine_tune\(\) got str; it wants a torch\.nn\.Module\.$"):
         fine_tune("resnet18", loader(TEN))
+
+
+def test_data_without_a_length_is_learned_from():
+    class Stream(torch.utils.data.IterableDataset):
+        def __iter__(self):
+            return iter((torch.randn(64), at % 10) for at in range(32))
+
+    steps = []
+
+    class Seen(Callback):
+        def on_step(self, step):
+            steps.append((step.step, step.steps, step.seconds_left, step.lr))
+
+    training = fine_tune(model(), DataLoader(Stream(), batch_size=16), epochs=2, callbacks=[Seen()], verbose=False)
+    assert training.finished
+    assert steps == [(at, None, None, 1e-3) for at in range(1, 5)]
+
+
+def test_a_model_that_takes_no_labels_is_told_how():
+    batches = [{"input": torch.randn(8, 64), "labels": TEN[:8]}]
+    with pytest.raises(
+        InputError, match=r"unexpected keyword argument 'labels' Pass a loss, and the model gets no labels"
+    ):
+        fine_tune(model(), batches, verbose=False)
+    assert fine_tune(model(), batches, loss=nn.CrossEntropyLoss(), epochs=1, verbose=False).finished
 
 
 def test_one_batch_tells_whether_a_model_can_learn():

@@ -125,7 +125,7 @@ def test_own_loss_metric_and_callback():
 
 def test_a_loss_for_each_sample_is_refused_in_words():
     x = inputs()
-    with pytest.raises(InputError, match=r"^The loss has the shape \(32,\); one number is wanted\. Pass its mean"):
+    with pytest.raises(InputError, match=r"^The loss has the shape \(32,\); one number is wanted\. Return its mean"):
         tune(linear(1), x, x.sum(1), loss=lambda out, y: (out[:, 0] - y).abs())
 
 
