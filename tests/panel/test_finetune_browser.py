@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from notebookviz import api, fine_tune, training
 from notebookviz.finetune.checks import TrainingWarning
@@ -216,3 +217,29 @@ def test_axe_finds_nothing_serious_in_the_tab(tuning, theme):
 def test_a_saved_page_has_no_tab(saved):
     expect(saved.get_by_role("button", name="Graph", exact=True)).to_be_visible()
     expect(saved.get_by_role("button", name="Fine-tune")).to_have_count(0)
+
+
+def test_a_search_that_reads_data_which_hangs_can_be_stopped(tuning, variables):
+    go = threading.Event()
+
+    class Hangs(Dataset):
+        def __len__(self):
+            return 40
+
+        def __getitem__(self, at):
+            go.wait(60)
+            return torch.zeros(6), at % 3
+
+    source = variables["train_set"]
+    variables["train_set"] = Hangs()
+    try:
+        tuning.get_by_role("button", name="Find a learning rate").click()
+        tuning.locator(".rates").get_by_role("button", name="Stop").click()
+        expect(tuning.locator(".rates .wrong")).to_contain_text(
+            "Stopped before the first step: the model is as it was."
+        )
+        variables["train_set"] = source
+        tuning.get_by_role("button", name="Find a learning rate").click()
+        expect(tuning.locator(".rates svg")).to_be_visible(timeout=60_000)
+    finally:
+        go.set()

@@ -81,6 +81,7 @@ export class Steps {
             wrong.hidden = !plan[name]?.error;
         }
         this._fields.path.placeholder = plan.head?.path ? `found: ${plan.head.path}` : 'found by itself';
+        this._fields.path.title = plan.head?.path ?? '';
         this._samples.hidden = !plan.samples?.length;
         this._samples.replaceChildren(...(plan.samples ?? []).map(sample));
         this._ready = Boolean(plan.data?.chosen) && Object.keys(this._said).every((name) => !plan[name]?.error);
