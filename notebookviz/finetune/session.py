@@ -7,7 +7,7 @@ import os
 import threading
 import warnings
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +21,7 @@ from notebookviz.finetune.lora import Lora
 from notebookviz.finetune.preparing import change_head, choose_learning, weightless
 from notebookviz.finetune.running import is_training
 from notebookviz.finetune.samples import mistaken, samples
-from notebookviz.finetune.sources import Source, data_set_of, find_sources
+from notebookviz.finetune.sources import Source, data_set_of, find_sources, preprocessing_of
 from notebookviz.finetune.splitting import Classes, Data, classes_of, loaders
 from notebookviz.finetune.tasks import split
 from notebookviz.finetune.trying import LearningRates, find_learning_rate
@@ -276,6 +276,8 @@ class Session:
                 train, *other = (data_set_of(sources[each], image) for each in wanted)
                 share = settings.share if settings.validation == "split" else 0.0
                 data = loaders(train, *other, share=share, batch=settings.batch, seed=settings.seed)
+                prepared = preprocessing_of(sources[settings.source], image)
+                data = replace(data, text=f"{data.text} {prepared}".rstrip())
                 first = checks.first_batch(data.train, settings.source)
                 split(first)
                 self._ready = Ready(made_of, data, first, classes_of(data.train))

@@ -207,6 +207,20 @@ def image_transform(image: tuple[int, int, int]) -> Any:  # noqa: ANN401 - torch
     return transforms.Compose(steps)
 
 
+def preprocessing_of(source: Source, image: tuple[int, int, int] | None) -> str:
+    """How the images of a folder are prepared, in words; nothing for data that prepares itself.
+
+    Example:
+        >>> preprocessing_of(Source("train", "folder", "", Path("train")), (1, 28, 28))
+        'Images become grey, 28×28; for other preprocessing make an ImageFolder with its transform.'
+    """
+    if source.kind != "folder" or image is None:
+        return ""
+    channels, height, width = image
+    done = f"grey, {height}×{width}" if channels == 1 else f"{height}×{width}, normalised as for ImageNet"
+    return f"Images become {done}; for other preprocessing make an ImageFolder with its transform."
+
+
 def _as_tensor(array: Any) -> torch.Tensor:  # noqa: ANN401 - a tensor or an array
     """A tensor as models and losses take it: float64 becomes float32, integers int64, booleans numbers."""
     found = torch.as_tensor(array)

@@ -115,6 +115,21 @@ def test_image_folders_are_found_by_variable_and_beside_the_notebook(tmp_path):
         data_set_of(found[0], None)
 
 
+def test_how_the_images_of_a_folder_are_prepared_is_said(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for at in range(4):
+            Image.new("RGB", (9, 7), "red").save(tmp_path / name / f"{at}.png")
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 2))
+    variables = {"place": str(tmp_path), "train_set": points()}
+    found = Session(lambda: model, lambda: variables, lambda: (3, 16, 16), Story(lambda _: None))
+    assert found.plan(Settings(source="place", batch=2, share=0.5))["data"]["text"] == (
+        "4 samples to learn from, 4 to validate. Images become 16×16, normalised as for ImageNet; "
+        "for other preprocessing make an ImageFolder with its transform."
+    )
+    assert found.plan(Settings(source="train_set", share=0.5))["data"]["text"].endswith("to validate.")
+
+
 def test_arrays_become_what_losses_want(tmp_path):
     names = {"X": np.zeros((6, 4)), "y": np.arange(6, dtype=np.uint8)}
     x, y = data_set_of(find_sources(names, tmp_path)[0], None)[5]
