@@ -15,6 +15,7 @@ SOURCES = sorted(notebooks.SOURCES.glob("*.py"))
 EACH = pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 CHINESE = re.compile("[\u4e00-\u9fff]")
+NO_WORDS = re.compile(r"`[^`]*`|\$+[^$]*\$+|<[^>]*>|\]\([^)]*\)")  # code, formulas, tags, addresses
 
 
 def read(path):
@@ -61,6 +62,9 @@ def test_both_languages_have_the_same_cells(source):
         else:
             assert not CHINESE.search(one.source.replace("[中文版]", "")), one.source
             assert CHINESE.search(other.source), other.source
+            for line in other.source.splitlines():
+                words = re.findall("[A-Za-z]{2,}", NO_WORDS.sub("", line))
+                assert len(words) < 3 or CHINESE.search(line), f"not translated: {line}"
 
 
 @EACH
