@@ -1,6 +1,7 @@
 """Repetition: equal neighbours become one node, so that a deep model is read as the few parts it is made of.
 
-Two folds are made.  At least three equal neighbours (``12 × GPT2Block``) are equal in all but their names and numbers:
+Two folds are made.  At least three equal neighbours (``12 × GPT2Block``), or eight of several layers each that are no
+block (the steps of a loop), are equal in all but their names and numbers:
 class, settings, operators, shapes, types, devices, which weights are trained, the wiring inside, and how each hangs on
 the one before.  And where a module call has such blocks in it, many operators that only prepare something for them
 (a mask) are one node as well.  Both are found from the records alone; a fold holds nodes, it never changes them.
@@ -8,13 +9,12 @@ the one before.  And where a module call has such blocks in it, many operators t
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notebookviz.graph.records import Fold
 from notebookviz.graph.tree import Tree, within
-from notebookviz.graph.wiring import Ends, Wiring, hang_alike
+from notebookviz.graph.wiring import INDEX, NUMBER, Ends, Wiring, hang_alike
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LEAST = 3
 LONGEST_UNIT = 12
 LEAST_OPERATORS = 6
-_WHOLE_NUMBER = re.compile(r"-?\d+")
+LEAST_STEPS = 8
 
 
 def fold(recording: Recording) -> Recording:
@@ -85,7 +85,7 @@ class _Folder:
         kinds = self.kinds
         first = children[start : start + length]
         after = start + length
-        if after >= len(children) or kinds[children[after]] != kinds[first[0]] or not self._worth(first):
+        if after >= len(children) or kinds[children[after]] != kinds[first[0]] or not self._called(first):
             return []
         wanted = [kinds[child] for child in first]
         units = [tuple(first)]
@@ -93,10 +93,13 @@ class _Folder:
         while [kinds[child] for child in children[at : at + length]] == wanted:
             units.append(tuple(children[at : at + length]))
             at += length
-        if len(units) < LEAST:
+        if len(units) < (LEAST if self._worth(first) else LEAST_STEPS):
             return []
         equal = hang_alike([Wiring(self.recording, self.tree, unit) for unit in units], self.ends)
         return units[:equal] if equal >= LEAST else []
+
+    def _called(self, unit: Sequence[int]) -> bool:
+        return any(self.recording.nodes[index].kind == "module" for index in unit)
 
     def _worth(self, unit: Sequence[int]) -> bool:
         """Neighbours of one kind, if they are module calls; of several kinds, if there is a block among them."""
@@ -109,14 +112,15 @@ class _Folder:
         types = [nodes[index].type for index in units[0]]
         one = types[0] if len(types) == 1 else f"{len(types)} {types[0]}" if len(set(types)) == 1 else _listed(types)
         modules = [nodes[index] for unit in units for index in unit if nodes[index].kind == "module"]
+        again = modules[-len(modules) // len(units)]
         first, last = (within(node.path, parent.path) or node.type for node in (modules[0], modules[-1]))
-        calls = f"{first}, calls {modules[0].call + 1} … {modules[-1].call + 1}"
+        calls = f"{first}, calls {modules[0].call + 1} … {again.call + 1}"
         return Fold(
             parent=parent.index,
             members=tuple(index for unit in units for index in unit),
             repeats=len(units),
             type=f"{len(units)} × {one}",
-            name=calls if first == last else f"{first} … {last}",
+            name=calls if again.path == modules[0].path else f"{first} … {last}",
             marks=frozenset.intersection(*(node.marks for node in modules)),
         )
 
@@ -186,7 +190,8 @@ def _kinds(recording: Recording, tree: Tree) -> list[int]:
             for child in tree.children[node.index]
         ]
         settings = [
-            (item.name, None if _WHOLE_NUMBER.fullmatch(item.value) else item.value) for item in node.attributes
+            (item.name, NUMBER.sub("0", item.value) if item.name == INDEX else _setting(item.value))
+            for item in node.attributes
         ]
         found[node.index] = number(
             (
@@ -207,6 +212,10 @@ def _kinds(recording: Recording, tree: Tree) -> list[int]:
             )
         )
     return found
+
+
+def _setting(value: str) -> str | None:
+    return None if NUMBER.fullmatch(value) else value
 
 
 def _values(inputs: Sequence[Argument]) -> Iterator[int]:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from notebookviz.graph.tree import Tree
 
 _NUMBER = re.compile(r"\d+")
+NUMBER = re.compile(r"-?\d+")
+INDEX = "index"
+"""The setting that says what is picked from a tensor."""
 
 
 class Ends:
@@ -61,7 +64,9 @@ class Wiring:
         ports: The values that come from outside, in that order.
         made: The number of each value that is made inside.
         numbers: Whole numbers among the settings, in order.
+        indices: Numbers in what it picks from a tensor (``x[:, 3]``), in order.
         own: The last number in the unit's path.
+        call: Which call of its first module it is.
         inside: All nodes.
     """
 
@@ -69,12 +74,15 @@ class Wiring:
         self.ports: list[int] = []
         self.made: dict[int, int] = {}
         self.numbers: list[str] = []
+        self.indices: list[str] = []
         self.inside: set[int] = set()
         self._recording = recording
         self._tree = tree
         self._places: dict[int, int] = {}
         self._constants: dict[int, int] = {}
-        self._paths = [recording.nodes[index].path for index in unit if recording.nodes[index].kind == "module"]
+        modules = [recording.nodes[index] for index in unit if recording.nodes[index].kind == "module"]
+        self._paths = [node.path for node in modules]
+        self.call = modules[0].call
         self.own = (_NUMBER.findall(self._paths[0]) or [""])[-1]
         self._codes: list[object] = []
         for index in unit:
@@ -87,6 +95,17 @@ class Wiring:
             mine == other or (mine == self.own and other == first.own)
             for mine, other in zip(self.numbers, first.numbers, strict=True)
         )
+
+    def moves(self, first: Wiring) -> tuple[bool, ...] | None:
+        """Which numbers of what it picks have gone on as the call or the unit's own number has: the steps of a loop.
+
+        None where one is another without that.
+        """
+        steps = {self.call - first.call, int(self.own or 0) - int(first.own or 0)}
+        pairs = list(zip(self.indices, first.indices, strict=True))
+        if any(mine != other and int(mine) - int(other) not in steps for mine, other in pairs):
+            return None
+        return tuple(mine != other for mine, other in pairs)
 
     def hold_on(self, before: Wiring) -> tuple[int | None, ...] | None:
         """For each port which value of the unit before it takes, or None where both take the same from elsewhere.
@@ -107,7 +126,11 @@ class Wiring:
 
     def _walk(self, node: Node) -> None:
         self.inside.add(node.index)
-        self.numbers += [item.value for item in node.attributes if item.value.lstrip("-").isdecimal()]
+        for setting in node.attributes:
+            if setting.name == INDEX:
+                self.indices += NUMBER.findall(setting.value)
+            elif setting.value.lstrip("-").isdecimal():
+                self.numbers.append(setting.value)
         for item in node.inputs:
             self._codes.append((tuple(map(self._value, item.values)), tuple(map(self._stored, item.initializers))))
         self._codes.append(tuple(map(self._stored, node.initializers)))
@@ -145,12 +168,12 @@ def hang_alike(units: Sequence[Wiring], ends: Ends) -> int:
 
     What all of them take alike (a mask), or all give to the same place (a sum over heads), is no difference.
     """
-    roles = units[1].hold_on(units[0])
-    if roles is None:
+    roles, moves = units[1].hold_on(units[0]), units[1].moves(units[0])
+    if roles is None or moves is None:
         return 1
     count = 1
     for before, unit in pairwise(units):
-        if not unit.same(units[0]) or unit.hold_on(before) != roles:
+        if not unit.same(units[0]) or unit.hold_on(before) != roles or unit.moves(units[0]) != moves:
             break
         count += 1
     elsewhere = [

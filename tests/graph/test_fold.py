@@ -251,3 +251,38 @@ def test_modules_that_never_ran_are_folded_too() -> None:
     recording = fold(Recording((Node(0, -1, "module", "Net", "Net", ""), *nodes), tensors="none"))
     assert [(each.type, sorted(each.marks)) for each in recording.folds] == [("3 × Block", ["uncalled"])]
     assert Tree(recording).can_open(4)
+
+
+class Steps(nn.Module):
+    """A recurrent loop; ``odd`` is a step that picks another element."""
+
+    def __init__(self, odd: int | None = None) -> None:
+        super().__init__()
+        self.cell, self.out, self.odd = nn.GRUCell(4, WIDTH), nn.Linear(WIDTH, 2), odd
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden, found = x.new_zeros(1, WIDTH), []
+        for step in range(x.shape[1]):
+            hidden = self.cell(x[:, 0 if step == self.odd else step], hidden)
+            found.append(self.out(hidden))
+        return torch.stack(found, 1)
+
+
+@pytest.mark.parametrize(
+    ("steps", "odd", "found"),
+    [
+        (20, None, [("20 × ([…], GRUCell, Linear)", "cell, calls 1 … 20")]),
+        (
+            20,
+            10,
+            [
+                ("10 × ([…], GRUCell, Linear)", "cell, calls 1 … 10"),
+                ("9 × (GRUCell, Linear, […])", "cell, calls 11 … 19"),
+            ],
+        ),
+        (7, None, []),
+    ],
+)
+def test_the_steps_of_a_loop_are_one_node(steps: int, odd: int | None, found: list[tuple[str, str]]) -> None:
+    recording = fold(capture(Steps(odd).eval(), (torch.zeros(1, steps, 4),)))
+    assert [(each.type, each.name) for each in recording.folds] == found
