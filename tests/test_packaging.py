@@ -96,6 +96,7 @@ def installed(wheel, tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_newcomer_follows_the_readme_to_a_fine_tuned_model(installed, tmp_path):
     """In a clean folder, where no source is seen; -S keeps the editable install out of the path."""
     target, environment = installed

@@ -10,9 +10,7 @@ from driver import wait_until
 
 from tests.docs.pages import PAGES, READMES, ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser]
-
-
+pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(600)]
 RUN = "04-convolution"
 
 
@@ -28,7 +26,7 @@ def site(tmp_path_factory):
         ],
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=540,
         check=False,
     )
     assert done.returncode == 0, done.stderr
