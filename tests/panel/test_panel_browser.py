@@ -187,6 +187,7 @@ def test_the_totals_stand_below(saved, model):
     assert f"{total:,}" in titles
     texts = cells.all_inner_texts()
     assert f"{bytes_text(4 * total)} weights" in texts
+    assert cells.evaluate_all("all => all.filter((cell) => cell.scrollWidth > cell.clientWidth).length") == 0
 
 
 @pytest.mark.parametrize("width", [600, 1000])
@@ -701,6 +702,7 @@ def test_the_html_page_is_downloaded(served, tmp_path):
 def test_the_onnx_view_exports_follows_and_draws(served, panel):
     served.get_by_role("button", name="ONNX", exact=True).click()
     expect(served.locator(".cover .title")).to_have_text("Not exported yet.")
+    expect(served.get_by_role("button", name="Export", exact=True)).to_have_count(1)  # not in the status line as well
     served.locator(".cover").get_by_role("button", name="Export").click()
     served.locator(".status").get_by_role("button", name="Cancel").wait_for()
     expect(frame(served).locator("text=Gemm").first).to_be_visible(timeout=120000)

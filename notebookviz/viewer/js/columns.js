@@ -88,12 +88,12 @@ export class Ruler {
 
     /**
      * How wide each column would be: its widest text, or its title; one that says nothing never fits.
-     * @param {object} recording @returns {Record<string, number>}
+     * @param {object} recording @param {Record<string, string>} totals What the last row says. @returns {Record<string, number>}
      */
-    columns(recording) {
+    columns(recording, totals) {
         const rows = recording.nodes.filter(({ index }) => recording.isRow(index));
         const says = ({ text }) => rows.some((node) => text(node, recording) !== '');
-        return Object.fromEntries(Object.values(COLUMNS).map((column) => [column.key, says(column) ? this.widest(recording, column) : Infinity]));
+        return Object.fromEntries(Object.values(COLUMNS).map((column) => [column.key, says(column) ? Math.max(this.widest(recording, column), this.width(totals[column.key] ?? '') + PADDING) : Infinity]));
     }
 
     /** How wide one column would be. @param {object} recording @param {Column} column @returns {number} Pixels. */

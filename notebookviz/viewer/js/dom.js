@@ -44,6 +44,7 @@ const ICONS = {
     only: 'M2 5V2h3M11 2h3v3M14 11v3h-3M5 14H2v-3M5.5 5.5h5v5h-5z',
     back: 'M10 3L5 8l5 5',
     levels: 'M2 3h12M5 8h9M8 13h6',
+    modules: 'M2 3h12v10H2zM2 6h12M5 9h6v2H5z',
     close: 'M4 4l8 8M12 4l-8 8',
     graph: 'M6 2h4v4H6zM2 10h4v4H2zM10 10h4v4h-4zM8 6v2M4 10V8h8v2',
     table: 'M2 3h12v10H2zM2 6.5h12M2 10h12M6 3v10',

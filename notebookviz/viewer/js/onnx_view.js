@@ -28,8 +28,9 @@ export class OnnxView {
         return this._job?.state === 'done' ? this._job.message : 'ONNX: not exported.';
     }
 
-    get untouched() {
-        return this._job === null;
+    /** Whether the status line has to offer the export: the view itself does where it is shown. */
+    get offered() {
+        return this._job === null && !this._shown;
     }
 
     show() {

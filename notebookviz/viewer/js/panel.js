@@ -330,6 +330,7 @@ export class Panel {
             this._colouring.tell();
         } else if (this._navigator.recording) {
             this._onnx.show();
+            this._plain();
         }
     }
 
@@ -391,6 +392,7 @@ export class Panel {
             this._onnx.hide();
             this._openPage();
         }
+        this._plain();
         this._keep();
     }
 
@@ -402,7 +404,7 @@ export class Panel {
         this._status.say('plain', {
             tone: recording.nodes.some(({ marks }) => marks.includes('broadcast')) ? 'warning' : 'plain',
             text: `${this._cut}${traced(recording)} ${this._live ? this._onnx.plain : held(this._source.values)}`,
-            action: this._live && this._onnx.untouched ? 'Export' : undefined,
+            action: this._live && this._onnx.offered ? 'Export' : undefined,
             press: () => {
                 this._setKind('onnx');
                 this._onnx.start();

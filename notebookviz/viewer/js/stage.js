@@ -23,7 +23,7 @@ export class Stage {
         this._only = button({ icon: 'only', label: 'Show only this module', class: 'tool', press: () => handlers.enter(this._place.enterable) });
         this._levels = button({ icon: 'levels', text: 'Open', label: 'Open and close by depth', class: 'tool', press: () => openMenu(this._bar, this._levels, 'Open and close by depth', handlers.levels(), KEYS) });
         this._levels.setAttribute('aria-haspopup', 'menu');
-        this._modules = button({ icon: 'levels', text: 'Modules', label: 'Modules as functions: each opens by itself', class: 'tool', press: () => this._turn?.() });
+        this._modules = button({ icon: 'modules', text: 'Modules', label: 'Modules as functions: each opens by itself', class: 'tool', press: () => this._turn?.() });
         this._back.hidden = this._only.hidden = this._levels.hidden = this._modules.hidden = true;
         this._expression = '';
         this._copy = button({ icon: 'copy', label: 'Copy as Python', class: 'tool', press: () => handlers.copy(this._expression) });

@@ -4,7 +4,7 @@ import { Ruler, comfortable, fitting, indent } from './columns.js';
 import { overlayColumn } from './colouring.js';
 import { element } from './dom.js';
 import { said, signs } from './marks.js';
-import { footCells, headCells } from './table_ends.js';
+import { footCells, footTexts, headCells } from './table_ends.js';
 import { Tree } from './tree.js';
 
 const ROW = 24;
@@ -147,7 +147,7 @@ export class Table {
             return;
         }
         this._ruler ??= new Ruler(this.grid);
-        this._widths ??= this._ruler.columns(this._recording);
+        this._widths ??= this._ruler.columns(this._recording, footTexts(this._recording));
         this._longest ??= this._measured();
         this.node.style.setProperty('--comfortable', `${comfortable(this._longest, this._widths) + 8}px`);
         const columns = this._fitting(width - 8);

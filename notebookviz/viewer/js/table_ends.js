@@ -3,6 +3,8 @@
 import { element } from './dom.js';
 import { count, digits, memory } from './format.js';
 
+const TITLES = { name: 'Total, each module once', output: 'Memory of all parameters and buffers' };
+
 /**
  * @param {import('./columns.js').Column[]} columns
  * @param {{key: string, down: boolean}|null} sort What the rows are sorted by.
@@ -23,16 +25,22 @@ export function headCells(columns, sort, press) {
     });
 }
 
-/** @param {import('./columns.js').Column[]} columns @param {import('./recording.js').Recording} recording @returns {HTMLElement[]} */
-export function footCells(columns, { totals, nodes }) {
+/** What the last row says of a recording, by column. @param {import('./recording.js').Recording} recording @returns {Record<string, string>} */
+export function footTexts({ totals, nodes }) {
     const modules = new Set(nodes.filter(({ kind }) => kind === 'module').map(({ path }) => path)).size; // however often each is called
-    const texts = {
-        name: `Total of ${digits(modules)} module${modules === 1 ? '' : 's'}`, params: count(totals.params), trainable: count(totals.trainable),
+    return {
+        name: `${digits(modules)} module${modules === 1 ? '' : 's'}`, params: count(totals.params), trainable: count(totals.trainable),
         share: totals.params ? '100%' : '', macs: totals.macs ? count(totals.macs) : '', output: totals.bytes ? `${memory(totals.bytes)} weights` : ''
     };
+}
+
+/** @param {import('./columns.js').Column[]} columns @param {import('./recording.js').Recording} recording @returns {HTMLElement[]} */
+export function footCells(columns, recording) {
+    const texts = footTexts(recording);
+    const { totals } = recording;
     const full = { params: totals.params, trainable: totals.trainable, macs: totals.macs };
     return columns.map((column) => element('div', {
         role: 'gridcell', class: column.number ? 'cell number' : 'cell', text: texts[column.key] ?? '',
-        title: column.key === 'output' ? 'Memory of all parameters and buffers' : (full[column.key] === undefined ? null : digits(full[column.key]))
+        title: TITLES[column.key] ?? (full[column.key] === undefined ? null : digits(full[column.key]))
     }));
 }
