@@ -74,9 +74,9 @@ def check(  # noqa: PLR0913 - what fine_tune was given
             hint="Unfreeze some: unfreeze(model, 'fc'), or train_only(model, 'head').",
         )
     first = first_batch(train_loader, "train_loader")
-    if val_loader is not None:
-        split(first_batch(val_loader, "val_loader"))
     part = split(_near(model, first), keep_labels=loss is None)
+    if val_loader is not None:
+        _check_validation(model, split(_near(model, first_batch(val_loader, "val_loader")), keep_labels=False), part)
     recording = _recorded(model, part)
     shape, has_loss = _outputs(model, part, recording)
     heads: tuple[str, ...] = ()
@@ -97,6 +97,22 @@ def check(  # noqa: PLR0913 - what fine_tune was given
                 for warning in check_labels(found, loader, name, labels):
                     warnings.warn(warning, TrainingWarning, stacklevel=3)
     return Prospect(chosen, found.classes, heads, train_loader, val_loader)
+
+
+def _check_validation(model: nn.Module, part: Batch, trained: Batch) -> None:
+    """Samples of another shape than those that are learned from, where the model can't take them."""
+    shapes = [
+        [tuple(item.shape[1:]) for item in pytree.tree_leaves(each.args) if isinstance(item, torch.Tensor)]
+        for each in (part, trained)
+    ]
+    if shapes[0] == shapes[1]:
+        return
+    failure = _recorded(model, part).failure
+    if failure is not None and _recorded(model, trained).failure is None:
+        raise InputError(
+            f"The first batch of val_loader does not go through the model: {failure.message}",
+            hint=f"Its samples have the shapes {shapes[0]}, those of train_loader {shapes[1]}: prepare both alike.",
+        )
 
 
 def first_batch(loader: Any, name: str) -> Any:  # noqa: ANN401 - whatever the loader yields

@@ -55,7 +55,7 @@ class Meter:
         for name, metric in self._metrics.items():
             value = metric.compute()
             parts = value.items() if isinstance(value, Mapping) else [(name, value)]
-            found.update({str(part): float(one) for part, one in parts})
+            found.update({str(part): _single(str(part), one) for part, one in parts})
         return found
 
     def reset(self) -> None:
@@ -99,6 +99,17 @@ class Meter:
         if self._kind == "regression":
             return found.reshape(-1), targets.reshape(-1)
         return found, targets
+
+
+def _single(name: str, value: Any) -> float:  # noqa: ANN401 - whatever the metric gave
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        shape = f" of the shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else ""
+        raise InputError(
+            f"The metric {name!r} gave {type(value).__name__}{shape}; one number is wanted.",
+            hint="Take its mean (average='macro' in torchmetrics), or give a dictionary of numbers by name.",
+        ) from error
 
 
 def default_metrics(kind: Kind | None, classes: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.optim import lr_scheduler as schedules
 from torch.utils.data import DataLoader, TensorDataset
+from torchmetrics.classification import MulticlassAccuracy
 
 from notebookviz import InputError, fine_tune, freeze, overfit_one_batch
 from notebookviz.finetune.checks import TrainingWarning
@@ -224,6 +225,22 @@ def test_options_are_checked(options, said):
         fine_tune(model(), loader(TEN), verbose=False, **{"epochs": 1, **options})
     with pytest.raises(InputError, match=r"^fine_tune\(\) got str; it wants a torch\.nn\.Module\.$"):
         fine_tune("resnet18", loader(TEN))
+
+
+def test_validation_of_another_shape_is_refused():
+    with pytest.raises(InputError, match=r"^The first batch of val_loader does not go .*\[\(60,\)\].*\[\(64,\)\]"):
+        fine_tune(model(), loader(TEN), loader(TEN, torch.randn(32, 60)), verbose=False)
+    sequences = nn.Sequential(nn.AdaptiveAvgPool1d(8), nn.Flatten(), nn.Linear(8, 10))
+    longer = loader(TEN, torch.randn(32, 1, 90))
+    assert fine_tune(sequences, loader(TEN, torch.randn(32, 1, 64)), longer, epochs=1, verbose=False).finished
+
+
+def test_a_metric_of_several_numbers_is_refused():
+    metrics = {"each": MulticlassAccuracy(10, average=None)}
+    with pytest.raises(
+        InputError, match=r"^The metric 'each' gave Tensor of the shape \(10,\); one number is wanted\."
+    ):
+        fine_tune(model(), loader(TEN), metrics=metrics, epochs=1, verbose=False)
 
 
 def test_data_without_a_length_is_learned_from():
