@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from benchmarks.coverage.shrink import shrink
 from notebookviz import replace_head
 from notebookviz.capture import capture
 from tests.capture.published import weightless
 
 CLASSES = 7
-SMALL = {
-    "num_hidden_layers": 2, "n_layer": 2, "n_layers": 2, "num_layers": 2, "encoder_layers": 2, "decoder_layers": 2,
-    "num_decoder_layers": 2, "hidden_size": 32, "n_embd": 32, "dim": 32, "d_model": 32, "embedding_size": 32,
-    "num_attention_heads": 2, "n_head": 2, "n_heads": 2, "num_heads": 2, "encoder_attention_heads": 2,
-    "decoder_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 64, "hidden_dim": 64,
-    "d_ff": 64, "d_kv": 16, "d_inner": 64, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "ffn_dim": 64,
-    "word_embed_proj_dim": 32, "vocab_size": 128, "max_position_embeddings": 64, "n_positions": 64, "image_size": 64,
-    "patch_size": 16, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
-}  # fmt: skip
-LISTED = ("swin", "resnet", "convnext", "poolformer", "segformer", "efficientnet", "mobilenet", "levit", "cvt", "pvt")
 
 
 class CheckError(AssertionError):
@@ -74,19 +65,13 @@ def timm_names():
 
 
 def transformers_model(name):
+    """A model of transformers, made small by the rule that coverage uses."""
     import transformers
 
     kind = getattr(transformers, name)
-    config = kind.config_class()
-    listed = any(part in name.lower() for part in LISTED)
-    for key, value in SMALL.items():
-        own = getattr(config, key, None)
-        if isinstance(own, int) and not isinstance(own, bool) and not (listed and key != "image_size"):
-            setattr(config, key, value)
-        elif key == "pad_token_id":
-            config.pad_token_id = 0
-    config.num_labels = 3
-    with weightless():  # small, and on the CPU: many look at their input's values
+    config = shrink(kind.config_class())
+    config.num_labels, config.pad_token_id = 3, 0
+    with weightless():  # on the CPU: many look at their input's values
         return kind(config)
 
 
