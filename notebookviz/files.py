@@ -14,11 +14,11 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write a file; an existing one stays as it is until all is written.
 
     Args:
-        path: Where to; ``~`` works.
+        path: Where to; ``~`` works, and a link is followed.
         data: What to write.
 
     Raises:
-        InputError: The folder does not exist, or the file can't be written there.
+        InputError: The folder does not exist, what is there is no file, or it can't be written.
 
     Example:
         >>> import tempfile
@@ -27,13 +27,15 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         ...     (Path(folder) / "a.txt").read_bytes()
         b'text'
     """
-    target = Path(path).expanduser()
+    target = Path(os.path.realpath(Path(path).expanduser()))
     if not target.parent.is_dir():
         raise InputError(
             f"The folder {str(target.parent)!r} does not exist.", where=str(target), hint="Create it first."
         )
     if target.is_dir():
         raise InputError(f"{str(target)!r} is a folder; a file name is wanted.", where=str(target))
+    if is_device(target):
+        raise InputError(f"{str(target)!r} is a device, not a file.", where=str(target), hint="Name a file.")
     temporary = ""
     try:
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
@@ -53,6 +55,16 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
                 hint="What was there before is unchanged.",
             ) from error
         raise
+
+
+def is_device(path: Path) -> bool:
+    """Whether something stands there that is neither file nor folder, such as ``/dev/null``: it must not be replaced.
+
+    Example:
+        >>> is_device(Path(os.devnull)), is_device(Path("model.onnx"))
+        (True, False)
+    """
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _umask() -> int:

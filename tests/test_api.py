@@ -143,6 +143,17 @@ def test_save_html_replaces_a_file_whole_or_not_at_all(tmp_path, monkeypatch):
     target.write_text("old")
     with pytest.raises(InputError, match=r"The folder .*nowhere' does not exist\. Create it first"):
         panel.save_html(tmp_path / "nowhere" / "a.html")
+    os.mkfifo(tmp_path / "pipe.html")
+    with pytest.raises(InputError, match=r"pipe.html' is a device, not a file\. Name a file\."):
+        panel.save_html(tmp_path / "pipe.html")
+    assert (tmp_path / "pipe.html").is_fifo()
+    (tmp_path / "link.html").symlink_to(target)
+    panel.save_html(tmp_path / "link.html")
+    assert (tmp_path / "link.html").is_symlink()
+    assert target.read_bytes() != b"old"
+    for name in ("pipe.html", "link.html"):
+        (tmp_path / name).unlink()
+    target.write_text("old")
 
     def full(*args):
         raise OSError(28, "No space left on device")

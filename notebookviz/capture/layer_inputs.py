@@ -43,7 +43,7 @@ def shapes(layer: Any) -> Iterator[Kind]:  # noqa: ANN401, C901, PLR0912 (one br
         ((1, 3, 224, 224), False)
     """
     for kind, dimensions in _CONVOLUTIONS.items():
-        if isinstance(layer, kind) or _quantised(layer, kind):
+        if isinstance(layer, kind) or _quantised(layer, dimensions):
             yield from (((1, int(layer.in_channels), *side), False) for side in _sides(dimensions, layer.in_channels))
             return
     for kind, dimensions in _TRANSPOSED.items():
@@ -52,7 +52,7 @@ def shapes(layer: Any) -> Iterator[Kind]:  # noqa: ANN401, C901, PLR0912 (one br
             return
     if isinstance(layer, (nn.Embedding, nn.EmbeddingBag)):
         yield from (((1, 16), True), ((1, 64), True), ((1,), True), ((16, 1), True))
-    elif isinstance(layer, nn.Linear) or _quantised(layer, nn.Linear):
+    elif isinstance(layer, nn.Linear) or _quantised(layer):
         width = int(layer.in_features)
         yield from (((1, width), False), ((1, 16, width), False))
         yield from ((shape, False) for shape in _pictures(width))
@@ -75,9 +75,13 @@ def shapes(layer: Any) -> Iterator[Kind]:  # noqa: ANN401, C901, PLR0912 (one br
         yield from (((1, 3, 224, 224), False), ((1, 16), False))
 
 
-def _quantised(layer: Any, kind: type[nn.Module]) -> bool:  # noqa: ANN401
-    """Whether it is PyTorch's quantised form of a layer, which has its name and is no subclass of it."""
-    return type(layer).__name__ == kind.__name__ and type(layer).__module__.startswith("torch.ao.")
+def _quantised(layer: Any, dimensions: int = 0) -> bool:  # noqa: ANN401
+    """Whether it is PyTorch's quantised form of a linear layer or of a convolution, which is no subclass of those."""
+    if not type(layer).__module__.startswith("torch.ao."):
+        return False
+    if not dimensions:
+        return hasattr(layer, "in_features")
+    return hasattr(layer, "in_channels") and len(layer.kernel_size) == dimensions and not layer.transposed
 
 
 def _sides(dimensions: int, channels: int) -> Iterable[tuple[int, ...]]:

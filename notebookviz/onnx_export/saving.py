@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import onnx
 
 from notebookviz.errors import ExportError, MissingExtraError
+from notebookviz.files import is_device
 from notebookviz.onnx_export.carry import Parcel
 from notebookviz.onnx_export.exporter import carried, readable, snapshot_for
 from notebookviz.onnx_export.file import ONE_FILE, Draft
@@ -66,10 +67,10 @@ def save(  # noqa: PLR0913 - the options are keywords, and each is documented
         ExportError: It can't be written; the file that was there is as it was.
 
     Example:
-        >>> import torch
+        >>> import os, tempfile, torch
         >>> from notebookviz.onnx_export import export
-        >>> model = torch.nn.Linear(3, 2)
-        >>> saved = save(export(model, (torch.zeros(1, 3),)), model, "/tmp/linear.onnx")
+        >>> model, path = torch.nn.Linear(3, 2), os.path.join(tempfile.mkdtemp(), "linear.onnx")
+        >>> saved = save(export(model, (torch.zeros(1, 3),)), model, path)
         >>> saved.path.name
         'linear.onnx'
     """
@@ -138,10 +139,10 @@ def compare(  # noqa: PLR0913 - the options are keywords, and each is documented
         The verdict; ``"unknown"`` with the reason where the two can't be compared.
 
     Example:
-        >>> import torch
+        >>> import os, tempfile, torch
         >>> from notebookviz.onnx_export import export
-        >>> model = torch.nn.Linear(3, 2)
-        >>> saved = save(export(model, (torch.zeros(1, 3),)), model, "/tmp/linear.onnx")
+        >>> model, path = torch.nn.Linear(3, 2), os.path.join(tempfile.mkdtemp(), "linear.onnx")
+        >>> saved = save(export(model, (torch.zeros(1, 3),)), model, path)
         >>> compare(saved.path, model, (torch.zeros(1, 3),)).verdict
         'agrees'
     """
@@ -288,6 +289,8 @@ def target_of(path: str | os.PathLike[str]) -> Path:
         raise ExportError(
             f"{target} is a folder; a file is wanted.", where=str(target), hint=f"Try {target / 'model.onnx'}."
         )
+    if is_device(target):
+        raise ExportError(f"{target} is a device, not a file.", where=str(target), hint="Name a file.")
     if not target.parent.is_dir():
         raise ExportError(f"The folder {target.parent} does not exist.", where=str(target), hint="Make it first.")
     if not os.access(target.parent, os.W_OK):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import resource
 import threading
 
@@ -150,6 +151,10 @@ def test_where_it_can_t_be_written(swapped, tmp_path):
         save(result, model, tmp_path)
     with pytest.raises(ExportError, match=r"^The folder .*none does not exist. Make it first"):
         save(result, model, tmp_path / "none" / "m.onnx")
+    os.mkfifo(tmp_path / "pipe.onnx")
+    with pytest.raises(ExportError, match=r"pipe.onnx is a device, not a file. Name a file."):
+        save(result, model, tmp_path / "pipe.onnx")
+    assert (tmp_path / "pipe.onnx").is_fifo()
 
 
 def test_a_link_and_the_rights_stay(swapped, tmp_path):

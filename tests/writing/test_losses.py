@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import os
@@ -117,15 +118,21 @@ def test_nothing_is_trained_and_nothing_drawn(tmp_path):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def refused(sentence, model=None, **options):
+@pytest.fixture
+def refused(tmp_path):
+    """Asserts that cells are refused with a sentence."""
+    return functools.partial(_refused, tmp_path / "start.safetensors")
+
+
+def _refused(start, sentence, model=None, **options):
     model = training.plain() if model is None else model
     data = options.pop("data", training.loader(training.x, training.y))
     names = options.pop("names", {"model": model, "x": training.x, "y": training.y})
     with pytest.raises(InputError, match=sentence):
-        fine_tune_cells(model, data, names=names, start=os.devnull, **options)
+        fine_tune_cells(model, data, names=names, start=start, **options)
 
 
-def test_what_can_not_be_written_asks_for_a_name():
+def test_what_can_not_be_written_asks_for_a_name(refused):
     refused(r"This Sequential is no model of torchvision, timm or transformers, and has no name", names={})
     named = training.plain()
     sentence = r"The training data can't be written as source: a tensor of \(70, 8\) has no name\. Assign"
