@@ -306,7 +306,8 @@ def test_gradients_taken_in_forward_are_operators_that_cost():
     recording = capture(python.KINDS["backward in forward"]().model, (torch.rand(2, 4),))
     found = {node.type: node for node in recording.nodes if node.kind == "operator"}
     assert recording.failure is None
-    assert found["backward"].macs == found["F.linear"].macs == 2 * 4 * 4
+    assert found["F.linear"].macs == 2 * 4 * 4
+    assert found["backward"].macs == 2 * 2 * 4 * 4, "of the input and of the weight"
     recording = capture(python.KINDS["gradients taken in forward"]().model, (torch.rand(2, 4),))
     (grad,) = (node for node in recording.nodes if node.type == "torch.autograd.grad")
     assert grad.macs == 2 * 4 * 4

@@ -310,11 +310,3 @@ def test_digits_stand_in_groups_without_the_browser_s_tables(harness: Harness) -
     )
     assert found == ["0", "999", "1,000", "25,557,032", "-1,234,567", "1,234.5"]
     assert not [path.name for path in FOLDER.glob("*.js") if re.search(r"\bIntl\b|\.toLocale", path.read_text())]
-
-
-def test_the_worker_that_lays_out_has_begun_before_there_is_a_graph(harness: Harness) -> None:
-    if not harness.page.workers:
-        harness.page.wait_for_event("worker")
-    (begun,) = harness.page.workers
-    harness.show(samples.residual())
-    assert harness.page.workers == [begun]

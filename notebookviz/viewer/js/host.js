@@ -71,18 +71,7 @@ export class Host {
         return new TextDecoder().decode(bytesOf(buffers[0]));
     }
 
-    /** Begins the worker that lays out before there is a graph: that takes as long as a layout. */
-    warm() {
-        this._warm = this._begin();
-    }
-
     worker() {
-        const worker = this._warm ?? this._begin();
-        this._warm = null;
-        return worker;
-    }
-
-    _begin() {
         const text = this.document.getElementById('worker').textContent;
         const address = URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
         const worker = new this._window.Worker(address);

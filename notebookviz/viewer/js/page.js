@@ -39,7 +39,6 @@ class Page {
             return new TextDecoder().decode(bytesOf(buffers[0]));
         });
         this._host = new Host(this._window, this._port, this._modules, this._notice, version);
-        this._host.warm();
         const post = (message) => this._port.post(message);
         this._drawing = createDrawing(netron.view, netron.grapher, this._host, post);
         nameControls(this._document);

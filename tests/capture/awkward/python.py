@@ -247,7 +247,7 @@ def backward_in_forward():
     def body(m, x):
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            m.layer(x).tanh().sum().backward(inputs=[x])
+            m.layer(x).tanh().sum().backward()
         return -x.grad
 
     return Case(Calls(body, layer=nn.Linear(4, 4)), (X,))
