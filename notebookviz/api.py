@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from notebookviz.looking import Looking
     from notebookviz.serving.server import Server
     from notebookviz.table import ModuleTable
+    from notebookviz.viewer.static import Contents
 
 LEAST_HEIGHT = 320
 EMBEDDED = 20 << 20
@@ -207,10 +208,10 @@ def _show_file(
             raise InputError(f"The panel has let go of {file_name}.", hint="Run the cell that shows it again.")
         return found
 
-    file_name, size = file.name, len(file.data)
-    used: dict[str, bytes] = {}
+    file_name = file.name
+    sentence = f"{file_name}, {len(file.data):,} bytes. {_left_out(file) or 'It is drawn here where scripts run.'}"
     methods: dict[str, Method] = {
-        **{name: _remembering(method, used) for name, method in _netron_methods().items()},
+        **_netron_methods(),
         "file": lambda _: Answer({"name": file_name}, (held().data,)),
         "external": lambda params: Answer({}, (held().external(str(params.get("name", ""))),)),
     }
@@ -218,12 +219,12 @@ def _show_file(
         hold=hold if proto is None else Hold(proto),
         methods=methods,
         page=lambda panel, saved, _: _file_page(panel, held() if saved else None),
-        fallback=lambda _: ("", f"{file_name}, {size:,} bytes{_left_out(size)}"),
-        script=lambda panel: _file_script(panel, hold.get(), used),
+        fallback=lambda _: ("", sentence),
+        script=lambda panel: _file_script(panel, hold.get()),
         release=hold.release,
         serve=_server,
     )
-    panel = Panel({"kind": "file", "name": file_name, "path": path or file_name, "size": size}, height=height)
+    panel = Panel({"kind": "file", "name": file_name, "path": path or file_name, "size": len(file.data)}, height=height)
     panel.begin(parts)
     return _present(panel, browser=browser)
 
@@ -245,31 +246,32 @@ def _netron_methods() -> dict[str, Method]:
     }
 
 
-def _remembering(method: Method, used: dict[str, bytes]) -> Method:
-    """A method whose answers are kept by name: what of Netron a file needs."""
+def _left_out(file: ModelFile) -> str:
+    """Why a notebook does not keep a file; ``""`` when it does."""
+    from notebookviz.viewer.readers import readers_of
 
-    def asked(params: Mapping[str, Any]) -> Answer:
-        answer = method(params)
-        used[str(params.get("name", "")).removesuffix(".js")] = bytes(answer.buffers[0])
-        return answer
-
-    return asked
-
-
-def _left_out(size: int) -> str:
-    """Why a notebook does not keep a file."""
-    return f". A notebook keeps files of up to {KEPT >> 20} MB; run the cell to open this one." if size > KEPT else ""
+    if len(file.data) > KEPT:
+        return f"A notebook keeps files of up to {KEPT >> 20} MB; run the cell to open this one."
+    if not readers_of(file.name, file.data):
+        return "Neither its name nor its first bytes are those of a format that Netron reads."
+    return ""
 
 
-def _file_script(panel: Panel, file: object, used: Mapping[str, bytes]) -> str:
-    """The script that opens a small file without its kernel, once what it needs of Netron is known."""
+def _file_script(panel: Panel, file: ModelFile | None) -> str:
+    """The script that opens a small file without its kernel."""
     from notebookviz.viewer.output import output_script
+
+    if file is None or _left_out(file):
+        return ""
+    return output_script(panel.key, _file_contents(panel, file), panel.height, whole=carrier.carries(panel))
+
+
+def _file_contents(panel: Panel, file: ModelFile) -> Contents:
+    """A file with all that draws it."""
+    from notebookviz.viewer.readers import texts_for
     from notebookviz.viewer.static import Contents
 
-    if not isinstance(file, ModelFile) or len(file.data) > KEPT or not used:
-        return ""
-    contents = Contents(panel.subject, file.data, _state(panel), used)
-    return output_script(panel.key, contents, panel.height, whole=carrier.carries(panel))
+    return Contents(panel.subject, file.data, panel.state, texts_for(file.name, file.data))
 
 
 def _script(panel: Panel) -> str:
@@ -308,8 +310,7 @@ def _file_page(panel: Panel, file: ModelFile | None) -> Page:
             f"{file.name} takes {len(file.data) >> 20} MB; a saved page holds up to {EMBEDDED >> 20} MB.",
             hint="Share the file itself.",
         )
-    modules = {name: netron.module_text(name) for name in sorted(netron.module_names())}
-    found = static_html(Contents(panel.subject, file.data, panel.state, modules))
+    found = static_html(_file_contents(panel, file))
     return Page(found.html, found.policy)
 
 

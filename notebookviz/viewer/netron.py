@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 from notebookviz.errors import ViewerError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 SUPPORTED: Final = ">=9.3,<9.4"
+LARGE: Final = 1 << 19  # bytes of metadata, pressed to a tenth, that are sent whole
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]*")
 _HIDDEN: Final = frozenset({"browser", "desktop", "index", "node", "worker"})
 
@@ -109,17 +110,47 @@ def metadata_subset(name: str, types: Iterable[str]) -> bytes:
         >>> len(json.loads(metadata_subset("onnx-metadata.json", ["Relu"]))) > 0
         True
     """
+    path = _metadata_path(name)
+    wanted = frozenset(types)
+    return _cut(path.read_bytes(), wanted.__contains__) if wanted else path.read_bytes()
+
+
+def metadata_within(name: str, data: bytes) -> bytes:
+    r"""One of Netron's ``*-metadata.json`` files; a large one is cut to the operator types that a file may name.
+
+    Args:
+        name: File name, for instance ``onnx-metadata.json``; never a path.
+        data: Bytes of the file that is read with it.
+
+    Returns:
+        JSON text.
+
+    Raises:
+        ViewerError: When Netron has no such file.
+
+    Example:
+        >>> {item["name"] for item in json.loads(metadata_within("onnx-metadata.json", b"\x04Relu"))}
+        {'Relu'}
+    """
+    text = _metadata_path(name).read_bytes()
+    return text if len(text) <= LARGE else _cut(text, lambda type_: type_.encode() in data)
+
+
+def _metadata_path(name: str) -> Path:
     stem = name.removesuffix("-metadata.json")
     path = folder() / f"{stem}-metadata.json"
     if stem == name or _NAME.fullmatch(stem) is None or not path.is_file():
         raise ViewerError(f"Netron {version()} has no metadata file {name[:60]!r}.", hint="Reload the page.")
-    wanted = frozenset(types)
-    if not wanted:
-        return path.read_bytes()
-    entries = json.loads(path.read_bytes())
+    return path
+
+
+def _cut(text: bytes, wanted: Callable[[str], bool]) -> bytes:
+    """A list of operator types, cut to those that are wanted."""
+    entries = json.loads(text)
     if not isinstance(entries, list):
-        return path.read_bytes()
-    kept = [item for item in entries if not isinstance(item, dict) or item.get("name") in wanted]
+        return text
+    found = {name: wanted(name) for name in {str(item.get("name")) for item in entries}}
+    kept = [item for item in entries if found[str(item.get("name"))]]
     return json.dumps(kept, separators=(",", ":"), ensure_ascii=False).encode()
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 
 import pytest
+import torch
 from cells import SHOW_SMALL
 from driver import wait_until
 from panel_view import PanelView
+from safetensors.torch import save_file
 from test_stock import tiny_onnx
+
+from tests.viewer.model_files import SAMPLES
 
 pytestmark = [pytest.mark.browser, pytest.mark.jupyter, pytest.mark.slow]
 
@@ -21,6 +27,9 @@ LATE = """() => {
   document.head.append(style);
 }"""
 PICTURE = "img[alt='Graph of Small']"
+NAMES = ("tiny.onnx", "weights.safetensors", "weights.pt", "tiny.tflite")
+FILES = [sample for sample in SAMPLES if sample.name in NAMES]
+LARGE = re.compile(r"^large\.safetensors, 2,\d{3},\d{3} bytes\. A notebook keeps files of up to 2 MB; run the cell")
 
 
 def wait_for_picture(notebook):
@@ -142,6 +151,67 @@ def test_a_file_and_a_second_panel_open_without_their_kernel_and_what_they_share
         seen(notebook, cell)
     box = PanelView(notebook, cell=2).inner
     assert box.locator("svg g.node", has_text="Relu").count() > 0
+
+
+@pytest.fixture(scope="module")
+def executed(lab):
+    """A notebook of files that nbconvert has run and no browser has drawn, trusted by the server."""
+    for sample in FILES:
+        (lab.work / sample.name).write_bytes(sample.make())
+    save_file({"weight": torch.zeros(1 << 19)}, lab.work / "large.safetensors")
+    names = [*(sample.name for sample in FILES), "large.safetensors"]
+    name = lab.write_notebook(["%load_ext notebookviz", *(f"%netron {each}" for each in names)])
+    places = {each: str(lab.folder / each.lower()) for each in ("HOME", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}
+    for tool in (["nbconvert", "--to", "notebook", "--execute", "--inplace"], ["jupyter", "trust"]):
+        command = [sys.executable, "-m", *tool, str(lab.work / name)]
+        subprocess.run(command, check=True, capture_output=True, timeout=180, env={**os.environ, **places})
+    return name
+
+
+def drawn_files(page):
+    """The names of the files whose graphs are drawn, one cell after the other, each when it is in sight."""
+    found = []
+    for number, sample in enumerate(FILES, 1):
+        cell = page.locator(".jp-CodeCell").nth(number)
+        cell.locator(".jp-OutputArea").scroll_into_view_if_needed()
+        box = cell.frame_locator("iframe.netron").locator("svg g.node", has_text=sample.word).first
+        box.wait_for()
+        found += [sample.name] if box.evaluate("node => node.getBBox().width") > 20 else []
+    return found
+
+
+def test_files_that_no_browser_drew_are_drawn_without_a_kernel(executed, lab, open_notebook):
+    notebook = open_notebook(lab, ["1"])
+    notebook.name = executed
+    notebook.load()
+    assert drawn_files(notebook.page) == [sample.name for sample in FILES]
+    assert [output["output_type"] for output in notebook.outputs(1)] == ["display_data"] * 3
+    first, *others = [sum(map(len, scripts(notebook, number))) for number in range(1, len(FILES) + 1)]
+    sizes = dict(zip([sample.name for sample in FILES], [first, *others], strict=True))
+    assert sizes["weights.safetensors"] < 20_000
+    assert sizes["tiny.tflite"] < 60_000
+    assert sizes["weights.pt"] < 600_000
+
+
+def test_files_that_no_browser_drew_are_drawn_in_an_exported_page(executed, lab, browser, tmp_path):
+    target = tmp_path / "exported.html"
+    command = [sys.executable, "-m", "nbconvert", "--to", "html", "--output", str(target), str(lab.work / executed)]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    for scripts_run in (True, False):
+        context = browser.new_context(offline=True, java_script_enabled=scripts_run)
+        asked = []
+        context.on("request", lambda request, asked=asked: asked.append(request.url))
+        page = context.new_page()
+        page.goto(target.as_uri())
+        if scripts_run:
+            assert drawn_files(page) == [sample.name for sample in FILES]
+            assert page.locator("iframe.netron").count() == len(FILES)
+            exporters = [url for url in asked if url.startswith("http") and url in target.read_text()]
+            assert [url for url in asked if url.startswith("http")] == exporters
+        words = page.get_by_text("It is drawn here where scripts run.")
+        assert [each.is_visible() for each in words.all()] == [not scripts_run] * len(FILES)
+        assert page.get_by_text(LARGE).is_visible()
+        context.close()
 
 
 def seen(notebook, cell):
