@@ -33,8 +33,14 @@ export default () => {
             style.dataset.notebookvizLive = id;
             const standing = ['picture', 'page'].map((name) => `[data-notebookviz-${name}="${id}"]`);
             style.textContent = `:is(${standing}), .jp-OutputArea-child:has(${standing}) { display: none !important; }`;
-            document.head.append(style);
+            const file = model.get('subject')?.kind === 'file'; // without its kernel, the output beside has it
+            if (!file) {
+                document.head.append(style);
+            }
             const { widget, ...given } = await shared(model);
+            if (file && widget.alive(given)) {
+                document.head.append(style);
+            }
             early = model.get('awaited') ? widget.start(given) : null;
             return () => {
                 style.remove();
