@@ -42,7 +42,12 @@ function count(model, step) {
     model.send({ id: 'views', method: 'views', params: { count: now } });
 }
 
+/** Whether the kernel is there; a widget may also come from what a notebook has kept of it. */
+const alive = ({ assets }) => assets.comm_live !== false;
+
 export default {
+    alive,
+
     /** Open a panel without a widget. */
     open: openStatic,
 
@@ -56,14 +61,16 @@ export default {
         if (cells?.length) {
             return showCells(el, { cells, notes: model.get('notes') }, style);
         }
+        if (model.get('subject').kind === 'file' && !alive({ assets })) {
+            return undefined; // its bytes are in the output beside it
+        }
         const bytes = (name) => {
             const found = model.get(name);
             return found ? asBytes(found) : new Uint8Array();
         };
-        const alive = () => assets.comm_live !== false;
         let panel = null;
         const shut = Boolean(model.get('status')?.closed);
-        const router = shut ? new Shut() : alive() ? new Router({
+        const router = shut ? new Shut() : alive({ assets }) ? new Router({
             reach: reach(model),
             comm: (message) => model.send(message),
             onevent: (...event) => panel?.event(...event),
@@ -86,7 +93,7 @@ export default {
         panel.job = model.get('status')?.job;
         panel.notice(model.get('status')?.notice ?? null);
         const heard = (content, buffers) => router.receive?.(content, (buffers ?? []).map(asBytes));
-        const live = () => !alive() && router.lose?.();
+        const live = () => !alive({ assets }) && router.lose?.();
         model.on('msg:custom', heard);
         assets.on('comm_live_update', live);
         count(model, 1);
