@@ -385,7 +385,8 @@ export function createDrawing(netron, grapher, host, post) {
             } else {
                 this.fit();
             }
-            this.choose(this._first ? this._first.selected : this._posted);
+            const first = this._first;
+            this.choose(first ? first.selected : this._posted, { scroll: Boolean(first) && !first.view });
             this._first = null;
             this._paint.apply();
             this._light();
