@@ -248,13 +248,18 @@ def _netron_methods() -> dict[str, Method]:
 
 def _left_out(file: ModelFile) -> str:
     """Why a notebook does not keep a file; ``""`` when it does."""
-    from notebookviz.viewer.readers import readers_of
-
     if len(file.data) > KEPT:
         return f"A notebook keeps files of up to {KEPT >> 20} MB; run the cell to open this one."
-    if not readers_of(file.name, file.data):
-        return "Neither its name nor its first bytes are those of a format that Netron reads."
-    return ""
+    return _unread(file)
+
+
+def _unread(file: ModelFile) -> str:
+    """Why Netron can't read a file; ``""`` when it may."""
+    from notebookviz.viewer.readers import readers_of
+
+    if readers_of(file.name, file.data):
+        return ""
+    return "Neither its name nor its first bytes are those of a format that Netron reads."
 
 
 def _file_script(panel: Panel, file: ModelFile | None) -> str:
@@ -310,6 +315,8 @@ def _file_page(panel: Panel, file: ModelFile | None) -> Page:
             f"{file.name} takes {len(file.data) >> 20} MB; a saved page holds up to {EMBEDDED >> 20} MB.",
             hint="Share the file itself.",
         )
+    if _unread(file):
+        raise NotebookvizError(f"{file.name} can't be drawn. {_unread(file)}")
     found = static_html(_file_contents(panel, file))
     return Page(found.html, found.policy)
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import notebookviz
-from notebookviz import InputError, LoadingError, api, open_file, show, summary
+from notebookviz import InputError, LoadingError, NotebookvizError, api, open_file, show, summary
 from notebookviz.panel import open_panels
 from notebookviz.serving import server as serving
 
@@ -124,6 +124,24 @@ def test_a_file_has_no_table_and_its_folder_is_all_that_is_read(tmp_path):
     with pytest.raises(LoadingError):
         panel.methods["external"]({"name": "../secret"})
     assert panel.shows(str(tmp_path / "a.onnx"))
+
+
+def test_a_notebook_keeps_what_netron_can_read_and_not_too_much_of_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(api, "KEPT", 20)
+    sentences = {
+        "a.onnx": "It is drawn here where scripts run.",
+        "b.onnx": "A notebook keeps files of up to 0 MB; run the cell to open this one.",
+        "c.strange": "Neither its name nor its first bytes are those of a format that Netron reads.",
+    }
+    for name, sentence in sentences.items():
+        data = b"\x08\x07" * (11 if name == "b.onnx" else 1)
+        (tmp_path / name).write_bytes(data)
+        panel = open_file(tmp_path / name)
+        assert panel._parts.fallback(panel) == ("", f"{name}, {len(data)} bytes. {sentence}")
+        assert bool(panel._parts.script(panel)) == (name == "a.onnx")
+    with pytest.raises(NotebookvizError, match=r"^c\.strange can't be drawn\. Neither its name nor"):
+        panel.save_html(tmp_path / "c.html")
+    panel.close()
 
 
 def test_an_onnx_proto_is_shown():

@@ -7,8 +7,9 @@ import threading
 import pydot
 import pytest
 from playwright.sync_api import expect
+from torch import nn
 
-from notebookviz import pictures
+from notebookviz import api, pictures, show
 from notebookviz.errors import InputError, NotebookvizError
 from notebookviz.pictures import Pictures
 
@@ -107,6 +108,21 @@ def test_the_page_sends_its_picture_after_it_has_drawn(served, panel):
             break
         served.wait_for_timeout(50)
     assert panel._pictures.last.count(b"Linear") < first.count(b"Linear")
+
+
+@pytest.mark.browser
+def test_a_saved_page_begins_at_what_python_selected(tab, tmp_path, drawn, monkeypatch):
+    monkeypatch.setattr(api.webbrowser, "open", lambda _: False)
+    panel = show(nn.Sequential(*(nn.Linear(number, number + 1) for number in range(1, 40))), input_size=(1, 1))
+    panel.select("38")
+    panel.save_html(tmp_path / "long.html")
+    panel.close()
+    tab.goto((tmp_path / "long.html").as_uri())
+    drawn(tab)
+    graph = tab.frame_locator("iframe.netron")
+    expect(graph.locator("svg g.node.select")).to_contain_text("38")
+    expect(graph.locator("svg g.node.select")).to_be_in_viewport()
+    expect(graph.locator("svg g.node").first).not_to_be_in_viewport()
 
 
 @pytest.mark.browser
