@@ -92,6 +92,14 @@ def test_filters_hits_and_mistakes(served):
     field.fill("params>x<img src=x>")
     expect(served.get_by_role("alert")).to_have_text("“x<img” is no number. Write it like params>1M.")
     assert served.locator("img").count() == 0
+    for query in ("x" * 10_000 + ":", "params>" + "x" * 10_000, "shape:" + "x" * 10_000):
+        field.fill(query)
+        expect(served.get_by_role("alert")).to_contain_text("…x")
+        assert served.get_by_role("alert").evaluate("said => said.getBoundingClientRect().height") < 100
+    for query in (".*", "(((", "[a-", "\\", "params>", "name:", '"', "-", "×"):
+        field.fill(query)
+        expect(served.locator(".count")).to_have_text("" if query in {"params>", "name:", '"'} else "none")
+        expect(served.get_by_role("alert")).to_be_hidden()
     served.get_by_role("button", name="What can be found").click()
     listed = served.get_by_role("dialog", name="What can be found")
     results = Axe().run(served, options={"resultTypes": ["violations"]})

@@ -143,6 +143,42 @@ def test_keys_stay_with_the_panel_when_a_button_vanishes_under_its_click(tab, de
     expect(tab.get_by_role("searchbox", name="Find")).to_be_focused()
 
 
+def test_more_nodes_than_are_drawn_at_a_time_are_turned_to(tab, drawn):
+    # Of Thue and Morse's sequence nothing comes three times in a row, so nothing is folded.
+    model = nn.Sequential(*(nn.Tanh() if number.bit_count() % 2 else nn.ReLU() for number in range(1100)))
+    panel = api.show(model, torch.zeros(1, 2), browser=False)
+    tab.goto(panel.url)
+    drawn(tab)
+    which = tab.locator(".part").get_by_role("status")
+    before, after = (tab.get_by_role("button", name=f"Draw the nodes {where}") for where in ("before", "after"))
+    expect(which).to_have_text("Nodes 1 to 1,000 of 1,100")
+    expect(before).to_be_disabled()
+    after.click()
+    expect(which).to_have_text("Nodes 1,001 to 1,100 of 1,100")
+    expect(after).to_be_disabled()
+    expect(nodes(tab)).to_have_count(102)  # with the input and the output
+    selected = frame(tab).locator(".node.select .nbv-caption tspan").first
+    panel.select("7")
+    expect(which).to_have_text("Nodes 1 to 1,000 of 1,100")
+    expect(selected).to_have_text("7")
+    tab.get_by_role("treegrid", name="Modules").press("End")
+    expect(which).to_have_text("Nodes 1,001 to 1,100 of 1,100")
+    expect(selected).to_have_text("1099")
+    assert panel.selected is model[1099]
+    before.click()
+    expect(which).to_have_text("Nodes 1 to 1,000 of 1,100")
+    expect(selected).to_have_count(0)
+    after.click()
+    expect(selected).to_have_text("1099")
+    tab.get_by_role("searchbox", name="Find").fill("path:55")
+    tab.keyboard.press("Enter")
+    expect(selected).to_have_text("55")
+    expect(which).to_have_text("Nodes 1 to 1,000 of 1,100")
+    tab.get_by_role("button", name="Open and close by depth").click()
+    expect(tab.get_by_role("menuitem")).to_have_text("Close all1,100 nodes, 1,000 at a time")
+    panel.close()
+
+
 def test_titles_stay_in_sight_when_python_opens_and_selects_at_once(tab, drawn):
     """Two drawings follow each other: the titles are those of the last."""
     panel = api.show(torchvision.models.resnet50(), browser=False)

@@ -365,6 +365,11 @@ def test_below_720_the_table_is_a_tab_and_below_480_labels_go(served):
     assert served.locator(".root").evaluate("root => root.scrollWidth <= root.clientWidth")
     label = served.get_by_role("button", name="Full screen").locator(".label")
     assert label.evaluate("label => label.getBoundingClientRect().width") <= 1
+    expect(served.get_by_role("combobox", name="Colour by")).to_be_visible()
+    expect(served.locator(".colour[title='Colour nodes and rows'] svg")).to_be_visible()
+    served.set_viewport_size({"width": 700, "height": 600})
+    expect(served.locator(".colour svg")).to_be_hidden()
+    expect(served.locator(".colour .label")).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [340, 460])

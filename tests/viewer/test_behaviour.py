@@ -243,7 +243,7 @@ def test_the_sidebar_of_a_node_follows_the_panels_selection(harness: Harness) ->
     harness.frame.wait_for_function(f"({name}).includes('Sequential') && !({name}).includes('Conv2d(3, 4)')")
     harness.frame.locator(".graph-node.select[data-id='3']").wait_for()
     harness.send({"type": "select", "id": None, "scroll": False, "sidebar": False})
-    harness.frame.wait_for_function("document.getElementById('sidebar').style.opacity === '0'")
+    harness.frame.wait_for_function("() => document.getElementById('sidebar').style.opacity === '0'")
     harness.page.wait_for_timeout(100)
     assert harness.last("select")["id"] == 1  # type: ignore[index]
 
@@ -277,6 +277,40 @@ def test_escape_closes_the_about_page_and_nothing_else(harness: Harness) -> None
     assert harness.last("key") is None
     harness.page.keyboard.press("Escape")
     assert (harness.last("key") or {})["key"] == "Escape"
+
+
+INSIDE = """([selector, x, y]) => {
+    const element = document.querySelector(selector);
+    const { left, top, width, height } = element.getBoundingClientRect();
+    return element.contains(document.elementFromPoint(left + x * width, top + y * height));
+}"""
+
+
+@pytest.mark.parametrize("width", [1000, 420, 320])
+def test_netrons_buttons_cover_nothing_that_is_drawn(harness: Harness, width: int) -> None:
+    harness.page.set_viewport_size({"width": width, "height": 300})
+    harness.show(samples.residual(6), opened=openable(samples.residual(6)))
+    frame = harness.frame
+    right = frame.evaluate("document.getElementById('target').getBoundingClientRect().right")
+    assert right >= width - 40
+    buttons = ("#menu-button", "#sidebar-model-button", "#sidebar-target-button")
+    for button in buttons:
+        box = frame.locator(button).bounding_box()
+        assert box is not None
+        assert right <= box["x"] < box["x"] + box["width"] <= width, button
+        assert 0 <= box["y"] < box["y"] + box["height"] <= 300, button
+        assert frame.evaluate(INSIDE, [button, 0.5, 0.5]), button
+    frame.locator("#menu-button").click()
+    frame.wait_for_function("() => document.getElementById('menu').getBoundingClientRect().right <= innerWidth")
+    assert frame.evaluate(INSIDE, ["#menu", 0.99, 0.5])
+    frame.locator("#menu-button").click()
+    frame.wait_for_function("() => document.getElementById('menu').getBoundingClientRect().left >= innerWidth")
+    frame.locator("#sidebar-model-button").click()
+    frame.wait_for_function("() => document.getElementById('sidebar').getBoundingClientRect().right <= innerWidth")
+    assert frame.evaluate(INSIDE, ["#sidebar-closebutton", 0.5, 0.5])
+    seen = "document.getElementById('target').getBoundingClientRect().right - innerWidth * 0.4"
+    assert width > 700 or abs(frame.evaluate(seen)) < 2
+    frame.locator("#sidebar-closebutton").click()
 
 
 def centre_of(harness: Harness) -> tuple[float, float]:

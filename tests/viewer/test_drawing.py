@@ -16,6 +16,8 @@ from tests.graph import samples
 from tests.graph.expected import drawn, openable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from notebookviz.graph.records import Recording
     from tests.viewer.harness.driver import Harness
 
@@ -62,22 +64,83 @@ def test_changes_that_come_while_one_is_drawn_end_in_the_last(harness: Harness) 
     check(harness, recording, every)
 
 
-def test_of_a_long_loop_the_first_thousand_are_drawn(harness: Harness) -> None:
+def loop(length: int, inner: int = 0) -> Recording:
+    """Operators one after the other; before the last of them a module that holds some."""
     build = samples.Builder()
     root = build.module(-1, "Loop", "")
     value = source = build.value(1)
-    for _ in range(1500):
-        result = build.value(1)
-        build.operator(root, "relu", (value,), result)
-        value = result
-    message = harness.show(build.recording((Argument("x", (source,)),), (Argument("", (value,)),)))
-    assert (message["boxes"], message["total"]) == (1000, 1500)
+
+    def run(parent: int, times: int) -> None:
+        nonlocal value
+        for _ in range(times):
+            result = build.value(1)
+            build.operator(parent, "relu", (value,), result)
+            value = result
+
+    run(root, length - 1)
+    if inner:
+        run(build.module(root, "Inner", "inner"), inner)
+    run(root, 1)
+    return build.recording((Argument("x", (source,)),), (Argument("", (value,)),))
+
+
+def parts(harness: Harness, action: Callable[[], object]) -> tuple[int, int, int]:
+    """The first box, how many are drawn, and of how many, after the next drawing."""
+    message = harness.do("drawn", action)
+    return message["from"], message["boxes"], message["total"]
+
+
+def command(harness: Harness, name: str) -> None:
+    harness.send({"type": "command", "name": name})
+
+
+def test_a_long_loop_is_drawn_a_thousand_at_a_time(harness: Harness) -> None:
+    assert parts(harness, lambda: harness.show(loop(1500))) == (0, 1000, 1500)
     assert harness.drawn_nodes() == set(range(1, 1001))
-    chain = {(str(index), str(index + 1)) for index in range(1, 1000)}
-    assert harness.drawn_edges() == chain | {("input-0", "1")}
-    harness.send({"type": "select", "id": 1400, "scroll": True, "sidebar": False})
-    harness.send({"type": "select", "id": 7, "scroll": True, "sidebar": False})
-    harness.frame.wait_for_selector(".graph-node.select[data-id='7']")
+    chain = {(str(index), str(index + 1)) for index in range(1, 1500)}
+    first = {(start, end) for start, end in chain if int(end) <= 1000}
+    assert harness.drawn_edges() == first | {("input-0", "1")}
+    assert parts(harness, lambda: command(harness, "next-part")) == (1000, 500, 1500)
+    assert harness.drawn_nodes() == set(range(1001, 1501))
+    last = {(start, end) for start, end in chain if int(start) > 1000}
+    assert harness.drawn_edges() == last | {("1500", "output-0")}
+    assert 0 <= rectangle(harness, "[data-id='1001']")["top"] < 200
+    assert parts(harness, lambda: command(harness, "next-part")) == (1000, 500, 1500)
+    assert parts(harness, lambda: command(harness, "previous-part")) == (0, 1000, 1500)
+    assert harness.drawn_edges() == first | {("input-0", "1")}
+
+
+def test_what_is_selected_in_another_part_is_drawn(harness: Harness) -> None:
+    recording = loop(1200, inner=3)
+    inner = next(node.index for node in recording.nodes if node.type == "Inner")
+    harness.show(recording)
+    for wanted in (inner, 7, inner + 1, 1190):
+        select = {"type": "select", "id": wanted, "scroll": True, "sidebar": False}
+        if wanted == inner + 1:
+            assert parts(harness, lambda: harness.open([0, inner])) == (0, 1000, 1203)
+        harness.send(select)
+        harness.frame.wait_for_selector(f".select[data-id='{wanted}']")
+        harness.frame.wait_for_function(
+            """id => {
+                const { top } = document.querySelector(`[data-id='${id}']`).getBoundingClientRect();
+                return top > 0 && top < innerHeight;
+            }""",
+            arg=wanted,
+        )
+        assert (harness.last("drawn") or {})["from"] == (0 if wanted == 7 else 1000)
+    assert harness.last("select") is None
+    harness.show(recording, opened=[0, inner], view=harness.last("view"))
+    assert (harness.last("drawn") or {})["from"] == 1000
+    assert f"{inner}" in harness.frame.locator(".cluster").evaluate_all("all => all.map(each => each.dataset.id)")
+
+
+def test_closing_what_filled_several_parts_shows_what_is_left(harness: Harness) -> None:
+    recording = loop(20, inner=1100)
+    inner = next(node.index for node in recording.nodes if node.type == "Inner")
+    harness.show(recording, opened=[0, inner])
+    assert parts(harness, lambda: command(harness, "next-part")) == (1000, 120, 1120)
+    assert parts(harness, lambda: harness.open([0])) == (0, 21, 21)
+    assert 0 <= rectangle(harness, "[data-id='input-0']")["top"] < 60
 
 
 def rectangle(harness: Harness, selector: str) -> dict[str, float]:

@@ -147,6 +147,30 @@ def test_a_picture_says_what_its_colours_mean(harness: Harness, legend: dict[str
     assert height(bytes(found["png"])) > height(bytes(plain)) + 60
 
 
+def test_a_picture_can_be_read_whatever_the_words_are(harness: Harness) -> None:
+    harness.show(samples.hostile(), opened=openable(samples.hostile()))
+    word = "<b>&amp;\x1b[31m\x00\ufffe]]>" + "𝔞" * 40
+    message = overlay({1: ("#0072b2", "#ffffff", word)}, word)
+    message["overlay"]["legend"] = {
+        "title": word,
+        "entries": [{"word": word, "fill": "#56b4e9"}],
+        "others": 0,
+        "odd": 0,
+    }
+    harness.send(message)
+    harness.do("picture", lambda: harness.send({"type": "picture", "id": 1, "kind": "svg"}))
+    names, text = harness.page.evaluate(
+        """() => {
+            const text = new TextDecoder().decode(harness.last('picture').bytes);
+            const read = new DOMParser().parseFromString(text, 'image/svg+xml');
+            return [[...read.querySelectorAll('*')].map((each) => each.localName), text];
+        }"""
+    )
+    assert "path" in names
+    assert not {"script", "img", "b", "parsererror"} & set(names)
+    assert "𝔞…𝔞" in text
+
+
 def height(png: bytes) -> int:
     return int.from_bytes(png[20:24], "big")
 

@@ -1,6 +1,6 @@
 /** Colour by …: the choice in the toolbar, the legend in the drawing, and what table and page are told. */
 
-import { element, button } from './dom.js';
+import { button, element, icon } from './dom.js';
 import { line } from './text.js';
 import { ODD, OTHER } from './palette.js';
 import { BUILT_IN, overlay } from './overlay.js';
@@ -26,7 +26,7 @@ export class Colouring {
         this._learns = null;
         this._shown = true;
         this._select = element('select', { 'aria-label': 'Colour by', on: { change: () => this.choose(this._select.value) } });
-        this.chooser = element('label', { class: 'colour', title: 'Colour nodes and rows' }, element('span', { class: 'label', text: 'Colour:' }), this._select);
+        this.chooser = element('label', { class: 'colour', title: 'Colour nodes and rows' }, icon('colour'), element('span', { class: 'label', text: 'Colour:' }), this._select);
         this.legend = element('aside', { class: 'legend', 'aria-label': 'Legend', hidden: true });
         this._list();
     }

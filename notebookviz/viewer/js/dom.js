@@ -50,6 +50,7 @@ const ICONS = {
     table: 'M2 3h12v10H2zM2 6.5h12M2 10h12M6 3v10',
     tune: 'M2 13l4-5 3 3 5-8M11 3h3v3',
     structure: 'M3 2h6v4H3zM7 10h6v4H7zM5 6v6h2',
+    colour: 'M8 2c2.2 2.8 4 5 4 7.3a4 4 0 0 1-8 0C4 7 5.8 4.8 8 2zM8 11a1.7 1.7 0 0 1-1.7-1.7',
     values: 'M2 14h12M4 14V9M7 14V3M10 14V6M13 14v-3',
     onnx: 'M8 2l5 3v6l-5 3-5-3V5zM8 8l5-3M8 8v6M8 8L3 5'
 };

@@ -10,6 +10,7 @@ import { Lights } from './lights.js';
 import { move, stand } from './motion.js';
 import { Sidebar } from './sidebar.js';
 import { Sticky } from './sticky.js';
+import { MOST } from './recording.js';
 import { Graph, Node } from './structure.js';
 import { hookGrapher } from './titles.js';
 import { escaped } from './text.js';
@@ -67,8 +68,8 @@ export function createDrawing(netron, grapher, host, post) {
         }
 
         /** Changes which modules are open; what comes while one change is drawn is drawn after it, all at once. */
-        update(ids, anchor, root) {
-            this._wanted = { ids, anchor: anchor ?? null, root: root ?? 0 };
+        update(ids, anchor, root, from) {
+            this._wanted = { ids, anchor: anchor ?? null, root: root ?? 0, from };
             this._updating ??= this._work().finally(() => {
                 this._updating = null;
             });
@@ -77,12 +78,25 @@ export function createDrawing(netron, grapher, host, post) {
 
         async _work() {
             while (this._wanted) {
-                const { ids, anchor, root } = this._wanted;
-                const { root: before } = this.structure;
-                this._views.set(before, this.canvas.view);
+                const { ids, anchor, root, from } = this._wanted;
+                const { root: before, from: part } = this.structure;
+                this._views.set(before, { ...this.canvas.view, from: part });
                 this._wanted = null;
-                await this._redraw(() => this.structure.open(ids, root), anchor, before !== root && (() => this._arrive(root)));
+                const start = from ?? this._views.get(root)?.from;
+                await this._redraw(() => this.structure.open(ids, root, start), anchor, () => {
+                    if (before !== root) {
+                        this._arrive(root);
+                    } else if (this.structure.from !== part) {
+                        this.fit();
+                    }
+                });
             }
+        }
+
+        /** Draws the next part of more boxes than are drawn at a time, or the one before. @param {1|-1} step */
+        turn(step) {
+            const { opened, root, from } = this.structure;
+            this.update([...opened], null, root, from + step * MOST);
         }
 
         /** Draws again in the same canvas; what was clicked, zoom and selection keep their place. */
@@ -91,6 +105,7 @@ export function createDrawing(netron, grapher, host, post) {
             const selected = this.target ? [...this.target.selection].map((item) => item.value) : [];
             const spots = this._spots(anchor);
             this._lights.forget();
+            const { from } = this.structure;
             change();
             const spot = spots.find(({ node }) => this.structure.drawn.has(node.index));
             const rect = spot && (this.structure.opened.has(spot.node.index) ? null : this.sticky.sign(spot.node.index)) || spot?.rect;
@@ -104,12 +119,13 @@ export function createDrawing(netron, grapher, host, post) {
             if (arrive) {
                 arrive();
             }
-            if (!still.matches) {
+            if (!still.matches && this.structure.from === from) {
                 move(host.document, this.target, before);
             }
-            const kept = selected.filter((value) => this.target.find(value));
-            if (kept.length > 0) {
-                this.target.select(kept, 'panel');
+            const chosen = typeof this._posted === 'number' ? [this.structure.node(this._posted)] : []; // may come from another part
+            const [kept, back] = [selected, chosen].map((values) => values.filter((value) => this.target.find(value)));
+            if (kept.length + back.length > 0) {
+                this.target.select(kept.length > 0 ? kept : back, 'panel');
             }
             this._paint.apply();
             this._light();
@@ -166,6 +182,7 @@ export function createDrawing(netron, grapher, host, post) {
                 type: 'drawn',
                 nodes: graph ? [...graph.drawn] : [],
                 boxes: graph ? graph.nodes.length : 0,
+                from: graph ? graph.from : 0,
                 total: graph ? graph.total : 0,
                 edges: this.target ? this.target.edges.size : 0,
                 milliseconds: Math.round(performance.now() - start)
@@ -177,7 +194,7 @@ export function createDrawing(netron, grapher, host, post) {
         moved() {
             this.canvas.keep();
             if (this.target && this.structure) {
-                post({ type: 'view', ...this.canvas.view });
+                post({ type: 'view', ...this.canvas.view, from: this.structure.from });
             }
         }
 
@@ -185,10 +202,15 @@ export function createDrawing(netron, grapher, host, post) {
             this.canvas.fit(this.options.direction !== 'vertical');
         }
 
-        /** @param {number|null} id @param {{scroll?: boolean, sidebar?: boolean}} how */
-        choose(id, { scroll, sidebar } = {}) {
+        /** Selects a node; first draws the part in which it is. @param {number|null} id @param {{scroll?: boolean, sidebar?: boolean}} how */
+        async choose(id, { scroll, sidebar } = {}) {
             if (!this.target || !this.structure) {
                 return;
+            }
+            const { opened, root, from } = this.structure;
+            const part = id === null ? null : this.structure.part(id);
+            if (part !== null && part !== from) {
+                await this.update([...opened], null, root, part);
             }
             const changed = this._posted !== id;
             this._posted = id;

@@ -4,10 +4,9 @@
 
 /**
  * @param {import('./recording.js').Recording} recording That has a failure.
- * @param {string} more What else the status line has to say.
  * @returns {{text: string, lines: Line[]}} As one text, and line by line.
  */
-export function failed({ nodes, failure }, more) {
+export function failed({ nodes, failure }) {
     const { node, kind, message, source, hint } = failure;
     const { path, type } = nodes[node] ?? {};
     const operator = nodes[node]?.kind === 'operator' ? type : '';
@@ -22,9 +21,6 @@ export function failed({ nodes, failure }, more) {
     }
     if (hint) {
         lines.push({ name: 'Try:', text: hint });
-    }
-    if (more) {
-        lines.push({ name: '', text: more });
     }
     return { lines, text: lines.map(({ name, text }) => `${name} ${text}`.trim()).join(' ') };
 }

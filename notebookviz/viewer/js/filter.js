@@ -1,5 +1,7 @@
 /** What is looked for: words, shapes and filters, all of which must hold.  Knows no DOM. */
 
+import { line } from './text.js';
+
 const NUMBERS = { params: (node) => node.params, trainable: (node) => node.trainable, macs: (node) => node.macs, memory: (node) => node.bytes };
 const UNITS = { '': 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 };
 const COMPARE = { '>': (a, b) => a > b, '>=': (a, b) => a >= b, '<': (a, b) => a < b, '<=': (a, b) => a <= b, '=': (a, b) => a === b };
@@ -117,11 +119,11 @@ function one(term) {
 function compared(key, sign, text) {
     const get = Object.hasOwn(NUMBERS, key.toLowerCase()) ? NUMBERS[key.toLowerCase()] : null;
     if (!get) {
-        return wrong(`There is no number “${key}” to compare; there are ${Object.keys(NUMBERS).join(', ')}.`);
+        return wrong(`There is no number ${shown(key)} to compare; there are ${Object.keys(NUMBERS).join(', ')}.`);
     }
     const found = /^(\d+(?:\.\d+)?|\.\d+)\s*([kmgt]?)(b?)$/i.exec(text);
     if (!found) {
-        return text === '' ? { test: null, error: '' } : wrong(`“${text}” is no number. Write it like ${key}${sign}1M.`);
+        return text === '' ? { test: null, error: '' } : wrong(`${shown(text)} is no number. Write it like ${key}${sign}1M.`);
     }
     const billions = found[3] && !found[2] && key !== 'memory';
     const limit = Number(found[1]) * (billions ? 1e9 : UNITS[found[2].toLowerCase()]);
@@ -131,11 +133,13 @@ function compared(key, sign, text) {
 function named(key, value) {
     const make = Object.hasOwn(WORDS, key.toLowerCase()) ? WORDS[key.toLowerCase()] : null;
     if (!make) {
-        return wrong(`There is no filter “${key}:”; there are ${Object.keys(WORDS).map((each) => `${each}:`).join(' ')}. Put a text with a colon in quotes.`);
+        return wrong(`There is no filter ${shown(`${key}:`)}; there are ${Object.keys(WORDS).map((each) => `${each}:`).join(' ')}. Put a text with a colon in quotes.`);
     }
     const test = value ? make(value) : null;
-    return test || !value ? { test, error: '' } : wrong(`“${value}” is no shape. Write it like shape:64×112×112.`);
+    return test || !value ? { test, error: '' } : wrong(`${shown(value)} is no shape. Write it like shape:64×112×112.`);
 }
+
+const shown = (text) => `“${line(text, 40)}”`;
 
 function wrong(error) {
     return { test: null, error };

@@ -10,8 +10,8 @@ export class Find {
         this._subjects = null;
         this.hits = [];
         this.position = -1;
-        this.query = '';
         this.error = '';
+        this._asked = false;
     }
 
     /**
@@ -21,9 +21,9 @@ export class Find {
      */
     search(query) {
         const current = this.current;
-        this.query = query.trim();
-        const { test, error } = parse(this.query);
+        const { test, error } = parse(query.trim());
         this.error = error;
+        this._asked = test !== null; // not by a filter that is half written
         this._subjects ??= subjectsOf(this._recording);
         this.hits = test ? [...this._subjects].filter(([, subject]) => test(subject)).map(([id]) => id) : [];
         this.position = this.hits.indexOf(current);
@@ -47,7 +47,7 @@ export class Find {
 
     /** @returns {string} `3/17`, `17 found`, `none`, or nothing. */
     get label() {
-        if (!this.query || this.error) {
+        if (!this._asked) {
             return '';
         }
         if (!this.hits.length) {

@@ -34,7 +34,7 @@ export function openedTo(recording, root, depth) {
 export function depths(recording, root) {
     const found = [];
     for (let depth = 1; depth <= DEEPEST; depth++) {
-        const boxes = recording.visible(openedTo(recording, root, depth), root).total;
+        const boxes = recording.boxes(openedTo(recording, root, depth), root).length;
         const deepest = openedTo(recording, root, depth + 1).length === openedTo(recording, root, depth).length;
         found.push({ depth, boxes });
         if (deepest) {
@@ -54,7 +54,7 @@ export function levelsMenu(navigator) {
     const found = depths(recording, inside);
     const word = (depth) => (depth === 1 ? 'Close all' : depth === found.length ? 'Open all' : `Open to depth ${depth}`);
     return found.map(({ depth, boxes }) => ({
-        label: word(depth), note: boxes > MOST ? `first ${digits(MOST)} of ${digits(boxes)}` : `${boxes} nodes`,
+        label: word(depth), note: `${digits(boxes)} nodes${boxes > MOST ? `, ${digits(MOST)} at a time` : ''}`,
         press: () => navigator.openTo(depth)
     }));
 }

@@ -68,7 +68,7 @@ class Page {
                 break;
             case 'select':
                 await drawing.settled();
-                drawing.choose(message.id, message);
+                await drawing.choose(message.id, message);
                 break;
             case 'find':
                 await drawing.settled();
@@ -104,7 +104,7 @@ class Page {
             const packed = ArrayBuffer.isView(message.recording) || message.recording instanceof ArrayBuffer;
             const recording = packed ? await Recording.unpack(bytesOf(message.recording)) : new Recording(message.recording);
             const graph = new Graph(recording, (tensor) => this._tensor(tensor));
-            graph.open(message.opened || recording.data.opened, message.root);
+            graph.open(message.opened || recording.data.opened, message.root, message.view?.from);
             host.format = structureFormat(graph);
             drawing.configure(message.options);
             drawing.variable = message.variable || '';
@@ -170,6 +170,8 @@ class Page {
             'zoom-out': () => drawing.zoomOut(),
             'zoom-reset': () => drawing.resetZoom(),
             'close-sidebar': () => drawing.side.close(),
+            'next-part': () => drawing.turn(1),
+            'previous-part': () => drawing.turn(-1),
             'properties': () => drawing.showModelProperties()
         };
         if (drawing.target && commands[name]) {

@@ -1,5 +1,7 @@
 /** The panel's overlay on what Netron drew: colours and values on nodes and frames, without drawing anything again. */
 
+import { line } from './text.js';
+
 const SVG = 'http://www.w3.org/2000/svg';
 
 export class Paint {
@@ -54,9 +56,9 @@ export class Paint {
         label.setAttribute('class', 'nbv-value');
         label.setAttribute('x', x);
         label.setAttribute('y', -4);
-        label.textContent = text.length > 14 ? `${text.slice(0, 13)}…` : text;
+        label.textContent = line(text, 14);
         const hint = this._document.createElementNS(SVG, 'title');
-        hint.textContent = `${this._name}: ${full}`;
+        hint.textContent = line(`${this._name}: ${full}`);
         label.append(hint);
         return label;
     }

@@ -22,7 +22,7 @@ import { Stage } from './stage.js';
 import { Status } from './status.js';
 import { Table } from './table.js';
 import { Toolbar } from './toolbar.js';
-import { cut, held, traced } from './sentences.js';
+import { held, traced } from './sentences.js';
 import { Saving } from './saving.js';
 import { showReport } from './report.js';
 import { line } from './text.js';
@@ -57,7 +57,6 @@ export class Panel {
         this._state = { view: null, options: null, tab: 'graph', overlay: '', ...state, kind: 'structure' };
         this._live = source.transport.state !== 'saved';
         this._keeping = null;
-        this._cut = '';
         const host = element('div', { class: 'notebookviz', 'data-lm-suppress-shortcuts': 'true' });
         host.style.cssText = 'display: block; position: relative; width: 100%;';
         host.style.height = source.height ? `${Math.max(LEAST, this._state.height || source.height)}px` : '100%';
@@ -269,12 +268,12 @@ export class Panel {
 
     _hear(message) {
         const handlers = {
-            drawn: ({ boxes, total }) => {
+            drawn: (part) => {
                 if (this._state.kind === 'structure' || this._subject.kind === 'file') {
                     this._stage.cover(null);
                 }
                 this._status.say('error', null);
-                this._cut = this._state.kind === 'structure' ? cut(boxes, total) : '';
+                this._stage.part = part;
                 if (this._navigator?.recording) {
                     this._plain();
                 }
@@ -286,9 +285,9 @@ export class Panel {
             toggle: ({ id }) => this._navigator.toggle(id, !this._navigator.outline.opened.has(id)),
             select: ({ id }) => this._navigator?.selected(id),
             reveal: ({ id }) => this._navigator.select(id, true),
-            view: ({ zoom, x, y }) => {
+            view: ({ zoom, x, y, from }) => {
                 if (this._state.kind === 'structure') {
-                    this._state.view = { zoom, x, y };
+                    this._state.view = { zoom, x, y, from };
                     this._keep();
                 }
             },
@@ -399,11 +398,11 @@ export class Panel {
     _plain() {
         const { recording } = this._navigator;
         this._status.say('failure', recording.failure ? {
-            ...failed(recording, this._cut.trim()), tone: 'error', action: 'Show', press: () => this._navigator.select(recording.failure.node, true)
+            ...failed(recording), tone: 'error', action: 'Show', press: () => this._navigator.select(recording.failure.node, true)
         } : null);
         this._status.say('plain', {
             tone: recording.nodes.some(({ marks }) => marks.includes('broadcast')) ? 'warning' : 'plain',
-            text: `${this._cut}${traced(recording)} ${this._live ? this._onnx.plain : held(this._source.values)}`,
+            text: `${traced(recording)} ${this._live ? this._onnx.plain : held(this._source.values)}`,
             action: this._live && this._onnx.offered ? 'Export' : undefined,
             press: () => {
                 this._setKind('onnx');

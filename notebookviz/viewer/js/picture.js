@@ -6,6 +6,7 @@ import { drawLegend } from './legend.js';
 
 const MARGIN = 24;
 const LARGEST = 16000;
+const UNWRITABLE = /[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu; // in XML
 const DROPPED = '#edge-paths-hit-test, #background';
 
 /**
@@ -41,7 +42,8 @@ export async function picture(document, target, kind, legend = null) {
         key.element.setAttribute('transform', `translate(${x + MARGIN},${y + 2 * MARGIN + target.height})`);
         clone.append(key.element);
     }
-    const svg = new Blob([new XMLSerializer().serializeToString(clone)], { type: 'image/svg+xml' });
+    const text = new XMLSerializer().serializeToString(clone).replace(UNWRITABLE, '\uFFFD');
+    const svg = new Blob([text], { type: 'image/svg+xml' });
     return kind === 'svg' ? svg : paint(document, svg, width, height);
 }
 

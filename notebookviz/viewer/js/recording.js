@@ -37,10 +37,9 @@
  * @typedef {object} Visible What is drawn for one set of opened modules.
  * @property {number[]} nodes drawn as boxes, in the order they ran
  * @property {number[]} clusters opened modules drawn as frames, outermost first (never the one that fills the canvas)
- * @property {number} total how many boxes there would be, had the drawing no limit
  */
 
-/** Boxes that are drawn at most: a browser takes gigabytes for tens of thousands. */
+/** Boxes that are drawn at a time: a browser takes gigabytes for tens of thousands. */
 export const MOST = 1000;
 
 const DEFAULTS = Object.freeze({
@@ -147,29 +146,32 @@ export class Recording {
         return node.parent >= 0 ? within(node.path, this.nodes[node.parent].path) : node.path;
     }
 
-    /** @param {Iterable<number>} ids What is open. @param {number} [root] What fills the canvas. @returns {Visible} */
-    visible(ids, root = 0) {
+    /** @param {Iterable<number>} ids What is open. @param {number} [root] What fills the canvas. @returns {number[]} All boxes, in the order they ran. */
+    boxes(ids, root = 0) {
         const opened = new Set(ids);
-        const nodes = [];
-        const clusters = [];
-        let total = 0;
+        const found = [];
         const visit = (index) => {
             if (index === root ? this.shown(root).length > 0 : opened.has(index) && this.canOpen(index)) {
-                if (index !== root && total < MOST) {
-                    clusters.push(index);
-                }
-                for (const child of this.shown(index)) {
-                    visit(child);
-                }
+                this.shown(index).forEach(visit);
             } else {
-                total += 1;
-                if (total <= MOST) {
-                    nodes.push(index);
-                }
+                found.push(index);
             }
         };
         visit(root);
-        return { nodes, clusters, total };
+        return found;
+    }
+
+    /** What is drawn of all boxes. @param {number[]} boxes @param {number} from The first of them. @param {number} [root] @returns {Visible} */
+    drawn(boxes, from, root = 0) {
+        const nodes = boxes.slice(from, from + MOST);
+        const clusters = nodes.flatMap((index) => this.between(index, root));
+        return { nodes, clusters: [...new Set(clusters)] };
+    }
+
+    /** What encloses a node inside what fills the canvas, outermost first. @param {number} index @param {number} root */
+    between(index, root) {
+        const above = this.ancestors(index);
+        return above.slice(0, Math.max(0, above.indexOf(root))).reverse();
     }
 
     /** @param {number} index @returns {boolean} Whether values start and end here: an operator, or a module call in which none ran or that failed. */

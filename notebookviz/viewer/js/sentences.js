@@ -12,9 +12,3 @@ export function traced({ data }) {
 export function held(values) {
     return values ? `Saved view: of ${digits(values)} tensors the values are in this page.` : 'Saved view: values are not in this page.';
 }
-
-/** @param {number} boxes That are drawn. @param {number} total @returns {string} Empty when all are drawn. */
-export function cut(boxes, total) {
-    const [drawn, all] = [boxes, total].map((each) => digits(each));
-    return total > boxes ? `Only the first ${drawn} of ${all} nodes are drawn: close modules, or show a part of the model. ` : '';
-}

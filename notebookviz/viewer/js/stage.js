@@ -1,6 +1,7 @@
 /** The right side: the path of the selection, what fills the canvas, zoom, and what covers the page when there is nothing to draw yet. */
 
 import { button, element } from './dom.js';
+import { digits } from './format.js';
 import { openMenu } from './popover.js';
 
 const KEYS = 'In the graph: Enter opens or closes what is selected, Shift+Enter shows only that, Backspace goes back; A lights all it depends on, D all that depends on it.';
@@ -33,8 +34,12 @@ export class Stage {
         this._page = element('div', { class: 'page' });
         this._bar = element('div', { class: 'bar trail' }, this._back, this._path, element('div', { class: 'tools' }, this._copy, this._modules, this._levels, this._only,
             tool('fit', 'Fit the graph', 'fit'), tool('plus', 'Zoom in', 'zoom-in'), tool('minus', 'Zoom out', 'zoom-out')));
+        this._which = element('span', { class: 'which', role: 'status' });
+        this._earlier = button({ icon: 'previous', text: 'Previous', label: 'Draw the nodes before', class: 'tool', press: () => handlers.command('previous-part') });
+        this._later = button({ icon: 'next', text: 'Next', label: 'Draw the nodes after', class: 'tool', press: () => handlers.command('next-part') });
+        this._part = element('div', { class: 'part', hidden: true }, this._which, this._earlier, this._later);
         this.node = element('section', { class: 'stage', 'aria-label': 'Graph' },
-            this._bar,
+            this._bar, this._part,
             element('div', { class: 'drawing' }, this._page, this._cover));
     }
 
@@ -91,6 +96,14 @@ export class Stage {
     set structural(shown) {
         this._levels.hidden = this._only.hidden = !shown;
         this._back.hidden = !shown || this._place.inside === 0;
+    }
+
+    /** Which part is drawn, where there are too many nodes to draw all. @param {{from: number, boxes: number, total: number}} part */
+    set part({ from, boxes, total }) {
+        this._part.hidden = boxes === total;
+        this._which.textContent = boxes === total ? '' : `Nodes ${digits(from + 1)} to ${digits(from + boxes)} of ${digits(total)}`;
+        this._earlier.disabled = from === 0;
+        this._later.disabled = from + boxes === total;
     }
 
     /** @param {string} text What stands instead of steps. */

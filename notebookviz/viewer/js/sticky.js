@@ -6,7 +6,6 @@ import { line } from './text.js';
 
 const HEIGHT = 23; // of a title, as in page.css
 const NARROW = 56;
-const MENU = 34; // Netron's menu button stands in the corner
 
 export class Sticky {
 
@@ -79,7 +78,7 @@ export class Sticky {
                 const frame = cluster.rectangle.getBoundingClientRect();
                 const [x0, y0, right, bottom] = [frame.left - area.left, frame.top - area.top, frame.right - area.left, frame.bottom - area.top];
                 const y = Math.min(Math.max(y0, outer.end), bottom - HEIGHT);
-                const x = Math.max(x0, y < MENU ? MENU : 0);
+                const x = Math.max(x0, 0);
                 const width = Math.min(right, clientWidth) - x;
                 const sticks = (x > x0 + 1 || y > y0 + 1) && bottom > outer.end && y + HEIGHT <= clientHeight && width >= NARROW;
                 if (sticks) {

@@ -132,7 +132,7 @@ export class Graph {
         this._weights = this._tensors.map((tensor) => new Value(line(tensor.name, NAME), tensor.type, tensor));
         this._values = recording.values.map(([dtype, dims, device], index) => new Value(`value ${index}\n${index}`, new TensorType([dtype, [...dims], device])));
         this._connect();
-        const own = (items, word) => items.slice(0, MOST).map(([name, values]) => new Argument(line(name || word, 40), values.map((value) => this._values[value])));
+        const own = (items, word) => items.map(([name, values]) => new Argument(line(name || word, 40), values.map((value) => this._values[value])));
         this._own = { inputs: own(recording.inputs, 'input'), outputs: own(recording.outputs, 'output') };
         this.metrics = totals(recording);
         this.metadata = [];
@@ -141,18 +141,33 @@ export class Graph {
         this.open([]);
     }
 
-    /** @param {Iterable<number>} ids The opened modules. @param {number} [root] The one that fills the canvas. */
-    open(ids, root = 0) {
+    /**
+     * @param {Iterable<number>} ids The opened modules.
+     * @param {number} [root] The one that fills the canvas.
+     * @param {number} [from] The first box that is drawn, where there are too many to draw all.
+     */
+    open(ids, root = 0, from = 0) {
         this.opened = new Set(ids);
         this.root = root;
         const { inputs, outputs } = root === 0 ? this._own : { inputs: this.taken(root), outputs: this.given(root) };
         this.inputs = inputs.slice(0, MOST);
         this.outputs = outputs.slice(0, MOST);
-        const { nodes, clusters, total } = this.recording.visible(this.opened, root);
-        this.total = total;
+        this._boxes = this.recording.boxes(this.opened, root);
+        this.total = this._boxes.length;
+        this.from = partOf(Math.max(0, Math.min(from, this.total - 1)));
+        const { nodes, clusters } = this.recording.drawn(this._boxes, this.from, root);
         this.nodes = nodes.map((index) => this.node(index));
         this.clusters = clusters.map((index) => this.node(index));
         this.drawn = new Set([...nodes, ...clusters]);
+    }
+
+    /** @param {number} index @returns {number|null} The first box of the part in which a node is drawn; null where it is in none. */
+    part(index) {
+        if (this.drawn.has(index)) {
+            return this.from;
+        }
+        const place = this._boxes.findIndex((box) => box === index || this.recording.between(box, this.root).includes(index));
+        return place < 0 ? null : partOf(place);
     }
 
     /** @param {number} index @returns {Node} The one object for this node. */
@@ -323,6 +338,9 @@ export function structureFormat(graph) {
         }
     };
 }
+
+/** The boxes are drawn in parts of `MOST`: the first of that in which a place lies. */
+const partOf = (place) => place - place % MOST;
 
 /** What a node is called as a whole. */
 function named({ kind, path, type, name }) {
