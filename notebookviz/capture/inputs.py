@@ -59,16 +59,8 @@ class Ladder:
 
     def __iter__(self) -> Iterator[Candidate]:
         """Yield positional arguments, keyword arguments, and both as one line of text."""
-        prepared = islice(self._calls(), 4 * LADDER)
         seen: set[Any] = set()
-        pursued = 0
-        while len(seen) < LADDER:
-            call = None if self._next and pursued < PURSUED else next(prepared, None)
-            pursued = pursued + 1 if call is None else 0
-            if call is None and self._next:
-                call = self._next.pop(0)
-            if call is None:
-                return
+        for call in self._in_turn():
             text = flow.input_text(*call)
             numbers = (item for item in flow.tensors(call) if item.dtype is torch.int64 and not item.is_meta)
             key = (text, *(int(item.sum()) for item in numbers))
@@ -76,10 +68,23 @@ class Ladder:
                 seen.add(key)
                 self._now = call
                 yield *call, text
+            if len(seen) == LADDER:
+                return
 
     def learn(self, draft: Draft) -> None:
         """Try next what the pass of the last candidate tells, where it failed."""
         self._next[:0] = list(self._lessons.learn(draft, self._now))
+
+    def _in_turn(self) -> Iterator[Call]:
+        """The model's own candidates, and after each what failed passes have told by then."""
+        for own in islice(self._calls(), 4 * LADDER):
+            yield own
+            pursued = 0
+            while self._next and pursued < PURSUED:
+                yield self._next.pop(0)
+                pursued += 1
+        while self._next:
+            yield self._next.pop(0)
 
     def _calls(self) -> Iterator[Call]:
         example = self._model.__dict__.get("example_input_array")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from notebookviz.graph.records import Fold
 from notebookviz.graph.tree import Tree, within
-from notebookviz.graph.wiring import INDEX, NUMBER, Ends, Wiring, hang_alike
+from notebookviz.graph.wiring import INDEX, INTEGER, Ends, Wiring, hang_alike
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -190,7 +190,7 @@ def _kinds(recording: Recording, tree: Tree) -> list[int]:
             for child in tree.children[node.index]
         ]
         settings = [
-            (item.name, NUMBER.sub("0", item.value) if item.name == INDEX else _setting(item.value))
+            (item.name, INTEGER.sub("0", item.value) if item.name == INDEX else _setting(item.value))
             for item in node.attributes
         ]
         found[node.index] = number(
@@ -215,7 +215,7 @@ def _kinds(recording: Recording, tree: Tree) -> list[int]:
 
 
 def _setting(value: str) -> str | None:
-    return None if NUMBER.fullmatch(value) else value
+    return None if INTEGER.fullmatch(value) else value
 
 
 def _values(inputs: Sequence[Argument]) -> Iterator[int]:

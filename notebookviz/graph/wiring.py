@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from notebookviz.graph.records import Node, Recording
     from notebookviz.graph.tree import Tree
 
-_NUMBER = re.compile(r"\d+")
-NUMBER = re.compile(r"-?\d+")
+INTEGER = re.compile(r"-?\d+")
+"""A whole number among the settings."""
+_COUNT = re.compile(r"\d+")
+"""A number in a path: ``h-3`` and ``h.3`` are both the third."""
 INDEX = "index"
 """The setting that says what is picked from a tensor."""
 
@@ -83,7 +85,7 @@ class Wiring:
         modules = [recording.nodes[index] for index in unit if recording.nodes[index].kind == "module"]
         self._paths = [node.path for node in modules]
         self.call = modules[0].call
-        self.own = (_NUMBER.findall(self._paths[0]) or [""])[-1]
+        self.own = (_COUNT.findall(self._paths[0]) or [""])[-1]
         self._codes: list[object] = []
         for index in unit:
             self._walk(recording.nodes[index])
@@ -128,8 +130,8 @@ class Wiring:
         self.inside.add(node.index)
         for setting in node.attributes:
             if setting.name == INDEX:
-                self.indices += NUMBER.findall(setting.value)
-            elif setting.value.lstrip("-").isdecimal():
+                self.indices += INTEGER.findall(setting.value)
+            elif INTEGER.fullmatch(setting.value):
                 self.numbers.append(setting.value)
         for item in node.inputs:
             self._codes.append((tuple(map(self._value, item.values)), tuple(map(self._stored, item.initializers))))
