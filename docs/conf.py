@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,7 @@ myst_heading_anchors = 3
 # A notebook runs again when its code or the package has changed. Its translation has the same code, so it does not run.
 _SOURCES = [path for path in sorted((ROOT / "notebookviz").rglob("*")) if path.suffix in {".py", ".js", ".css"}]
 _STATE = hashlib.sha256(b"".join(path.read_bytes() for path in _SOURCES)).hexdigest()[:12]
+os.environ["JUPYTER_PATH"] = str(ROOT / "docs" / "_jupyter")  # a kernel that logs errors only
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(ROOT / "artifacts" / "executed" / _STATE)
 nb_execution_in_temp = True

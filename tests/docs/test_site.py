@@ -95,6 +95,13 @@ def test_panel_in_a_page_opens_and_closes(site, page):
     wait_until(lambda: ids() == before, "it is closed again")
 
 
+def test_file_in_a_page_is_drawn(site, page):
+    page.goto(f"file://{site}/quickstart.html")
+    cell = page.locator(".cell_output", has_text="conv1.safetensors")
+    cell.scroll_into_view_if_needed()
+    cell.frame_locator("iframe.netron").locator("svg g.node", has_text="weight").wait_for()
+
+
 def test_panel_in_a_page_follows_the_theme_that_is_chosen_there(site, page):
     page.goto(f"file://{site}/index.html")
     panel = page.locator(".notebookviz .root").first
