@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Frame, Page
 
 # Runs in every frame before its own scripts: tells at which moment how many boxes stood, all of them with a size, and
-# in their places (Netron builds the boxes first and lays them out then).
+# in their places (Netron builds the boxes first and lays them out then), and seen: a page without a size is not.
 # (Netron's own page forbids eval, so it can't be asked; it has to tell.)
 _WATCH = """(() => {
   const tell = window.__boxes;
   let last = 0;
   const look = () => {
     const boxes = document.querySelectorAll('svg g.node');
-    if (boxes.length !== last) {
+    if (boxes.length !== last && innerWidth > 0) {
       const whole = Array.from(boxes).every(box => {
         const size = box.getBBox();
         return size.width > 0 && size.height > 0 && box.hasAttribute('transform');

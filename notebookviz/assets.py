@@ -11,11 +11,11 @@ import traitlets
 from notebookviz.viewer.bundle import bundle
 
 # The panel's own ``_esm``: anywidget sends it with every panel, so it only unpacks what all share.  The page of an
-# awaited panel starts as soon as the panel is known, while the kernel still looks at the model.
+# awaited panel starts as soon as the panel is known, and draws when the kernel has looked at the model.
 LOADER: Final = """\
 async function unpack(packed) {
     const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'));
-    const { page, source, style } = await new Response(stream).json();
+    const [page, source, style] = (await new Response(stream).text()).split('\\0');
     const { default: widget } = await import(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })));
     return { page, style, widget };
 }
@@ -41,7 +41,7 @@ export default () => {
             if (file && widget.alive(given)) {
                 document.head.append(style);
             }
-            early = model.get('awaited') ? widget.start(given) : null;
+            early = model.get('awaited') ? widget.start({ model, ...given }) : null;
             return () => {
                 style.remove();
                 early?.close();

@@ -11,19 +11,14 @@ from notebookviz.capture import capture
 from notebookviz.capture.arguments import check_model, normalise
 from notebookviz.capture.inputs import inferred
 from notebookviz.capture.tensors import resolve
-from notebookviz.capture.typed_input import typed
 from notebookviz.errors import ExportError, InputError, NotebookvizError
 from notebookviz.fingerprint import fingerprint
 from notebookviz.graph.encode import pack
 from notebookviz.graph.fold import fold
 from notebookviz.hold import Hold
-from notebookviz.jobs import Job, Task
-from notebookviz.module_values import module_values
 from notebookviz.modules import Modules
 from notebookviz.parts import View
 from notebookviz.serving.protocol import Answer
-from notebookviz.table import ModuleTable
-from notebookviz.tensor_bytes import tensor_bytes
 from notebookviz.turns import lock_of
 
 if TYPE_CHECKING:
@@ -32,6 +27,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from notebookviz.graph.records import Recording
+    from notebookviz.jobs import Job, Task
     from notebookviz.onnx_export import OnnxExport, SavedOnnx
     from notebookviz.question import Question
 
@@ -62,6 +58,8 @@ class Looking:
         model = self.model()
         inputs, options = self._given(), self._options
         if changes.get("input") is not None:
+            from notebookviz.capture.typed_input import typed
+
             inputs = typed(model, str(changes["input"]), self._known(model))
             options = {**options, "input_size": None, "dtypes": None}
         elif changes.get("input_size") is not None:
@@ -74,7 +72,7 @@ class Looking:
         self._exported = None
         paths = [node.path for node in recording.nodes if node.kind == "module"]
         packed = pack(recording, Modules(model).expressions(paths))
-        return View(packed, recording, ModuleTable(recording), self.mark())
+        return View(packed, recording, self.mark())
 
     def recording(self) -> Recording:
         """The present recording.
@@ -112,6 +110,8 @@ class Looking:
 
     def tensor(self, params: Mapping[str, Any]) -> Answer:
         """The present values of one tensor."""
+        from notebookviz.tensor_bytes import tensor_bytes
+
         name = str(params.get("name", ""))
         model = self.model()
         with lock_of(model):
@@ -126,6 +126,8 @@ class Looking:
 
     def parameters(self, params: Mapping[str, Any]) -> Answer:
         """The present values of what one module itself holds: numbers, histograms, and filters as pixels."""
+        from notebookviz.module_values import module_values
+
         model, path = self.model(), str(params.get("path", ""))
         module = Modules(model).at(path)
         if module is None:
@@ -172,6 +174,7 @@ class Looking:
 
         Where the second exporter needs much memory, ``question`` is asked; without one it is not tried.
         """
+        from notebookviz.jobs import Job
 
         def work(task: Task) -> OnnxExport | SavedOnnx:
             from notebookviz import onnx_export

@@ -53,8 +53,7 @@ class Outputs:
                 JupyterLab loads what sets mathematics, just when the browser should draw.
         """
         if drawn and not self._stands:
-            _, text = self._fallback()
-            self._put({SCRIPT: waiting_script(self._key, PICTURE), "text/plain": text}, "")
+            self._put({SCRIPT: waiting_script(self._key, PICTURE), "text/plain": self._name}, "")
             self._put({SCRIPT: waiting_script(self._key, PAGE)}, PAGE)
             if not self._shown:
                 self._patience.start()

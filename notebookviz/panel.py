@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     from notebookviz.serving.server import Server
     from notebookviz.table import ModuleTable
 
-GRACE: Final = 20.0
+GRACE: Final = 20.0  # seconds without a view before the model is let go of
+SOON: Final = (
+    0.5  # seconds after which a displayed panel gets its address; starting a server must not hold up the drawing
+)
 _STATE_KEYS: Final = frozenset(
     {"opened", "selected", "inside", "view", "options", "split", "height", "tab", "overlay", "tuning"}
 )
@@ -126,15 +129,16 @@ class Panel(Saving, anywidget.AnyWidget):
         _open.add(self)
 
     def _serve(self) -> None:
-        """Name the address: after the panel is displayed, since what is drawn comes over the comm."""
-        if "port" in self.served or self._closed:
-            return
-        self._server = self._parts.serve()
-        if self._server is None:
-            self.served = {"id": self.key, "port": 0}
-        else:
-            self._server.add(self.key, self)
-            self.served = {"id": self.key, "port": self._server.port, "token": self._server.token}
+        """Name the address; what is drawn needs none, it comes over the comm."""
+        with self._lock:
+            if "port" in self.served or self._closed:
+                return
+            self._server = self._parts.serve()
+            if self._server is None:
+                self.served = {"id": self.key, "port": 0}
+            else:
+                self._server.add(self.key, self)
+                self.served = {"id": self.key, "port": self._server.port, "token": self._server.token}
 
     def discard(self) -> None:
         """Take back a panel that was not displayed: nothing of it stays."""
@@ -347,7 +351,9 @@ class Panel(Saving, anywidget.AnyWidget):
     def display(self) -> None:
         """Show the panel in the cell that runs now."""
         self._outputs.show_widget(self.model_id)
-        self._serve()
+        soon = threading.Timer(SOON, self._serve)
+        soon.daemon = True
+        soon.start()
         run = cells.current_run()
         self._outputs.show_rest(drawn=run is not None and run.named)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,14 +26,19 @@ class View:
     Attributes:
         graph: The packed recording.
         recording: The recording.
-        table: Its module table.
         mark: What changes when the model does.
     """
 
     graph: bytes
     recording: Recording
-    table: ModuleTable
     mark: object = None
+
+    @cached_property
+    def table(self) -> ModuleTable:
+        """The module table of the recording, made when it is first wanted."""
+        from notebookviz.table import ModuleTable
+
+        return ModuleTable(self.recording)
 
 
 @dataclass

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from notebookviz.errors import InputError
 from notebookviz.files import write_atomically
-from notebookviz.graph.diagram import dot, mermaid
-from notebookviz.graph.visible import Visible, visible
 from notebookviz.serving.protocol import Answer
 
 if TYPE_CHECKING:
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
 
     import traitlets
 
+    from notebookviz.graph.visible import Visible
     from notebookviz.jobs import Job
     from notebookviz.onnx_export.records import SavedOnnx
     from notebookviz.parts import Parts, View
@@ -83,6 +82,8 @@ class Saving:
         Example:
             >>> pathlib.Path("model.dot").write_text(panel.to_dot())  # doctest: +SKIP
         """
+        from notebookviz.graph.diagram import dot
+
         return dot(self._drawn(self.state))
 
     def to_mermaid(self) -> str:
@@ -91,6 +92,8 @@ class Saving:
         Example:
             >>> print(panel.to_mermaid())  # doctest: +SKIP
         """
+        from notebookviz.graph.diagram import mermaid
+
         return mermaid(self._drawn(self.state))
 
     def save_onnx(  # noqa: PLR0913 - the options are keywords, and each is documented
@@ -161,6 +164,8 @@ class Saving:
         return Answer({"name": f"{name}.html"}, (self._parts.page(self, True, 0).html.encode(),))  # noqa: FBT003
 
     def _text_asked(self, params: Mapping[str, Any]) -> Answer:
+        from notebookviz.graph.diagram import dot, mermaid
+
         makers: dict[str, Callable[[], str]] = {
             "csv": self._view().table.to_csv,
             "dot": lambda: dot(self._drawn(params)),
@@ -169,6 +174,8 @@ class Saving:
         return Answer({}, (makers[str(params.get("kind"))]().encode("utf-8", "replace"),))
 
     def _drawn(self, state: Mapping[str, Any]) -> Visible:
+        from notebookviz.graph.visible import visible
+
         recording = self._view().recording
         opened = [item for item in state.get("opened") or [0] if isinstance(item, int)]
         inside = state.get("inside")

@@ -49,9 +49,9 @@ noscript {{ display: block; padding: 1em; font-family: sans-serif; }}
 const text = (id) => document.getElementById(id).textContent;
 const bytes = Uint8Array.from(atob(text('packed')), (each) => each.charCodeAt(0));
 const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
-const {{ source, ...texts }} = await new Response(stream).json();
+const [page, source, style] = (await new Response(stream).text()).split('\\0');
 const {{ default: panel }} = await import(URL.createObjectURL(new Blob([source], {{ type: 'text/javascript' }})));
-panel.open(document.getElementById('notebookviz'), JSON.parse(text('facts')), texts);
+panel.open(document.getElementById('notebookviz'), JSON.parse(text('facts')), {{ page, style }});
 </script>
 </body>
 </html>

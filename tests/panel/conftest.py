@@ -21,26 +21,33 @@ FRONT_END = """<!DOCTYPE html><html lang="en"><head><title>Front end</title><lin
 <body data-jp-theme-light="true"><main><div id="cell" style="width: 100%"></div></main></body></html>"""
 MOUNT = """async ({ traits, texts }) => {
   const bytes = text => new DataView(Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer);
-  const heard = new Set();
-  const values = { ...traits, graph: bytes(traits.graph) };
+  const heard = {};
+  const of = name => heard[name] ??= new Set();
+  const values = { ...traits, graph: bytes(traits.awaited ? '' : traits.graph) };
   const model = {
     get: name => values[name], set: (name, value) => { values[name] = value; }, save_changes: () => {},
-    on: (name, listener) => heard.add(listener), off: (name, listener) => heard.delete(listener),
+    on: (name, listener) => of(name).add(listener), off: (name, listener) => of(name).delete(listener),
     send: async message => {
       const found = await window.askPython(JSON.stringify(message));
       if (found) {
         const { reply, buffers } = JSON.parse(found);
-        heard.forEach(listener => listener(reply, buffers.map(bytes)));
+        of('msg:custom').forEach(listener => listener(reply, buffers.map(bytes)));
       }
     }
   };
   const assets = { comm_live: true, on: () => {}, off: () => {} };
-  window.tell = (event, data) => heard.forEach(listener => listener({ event, data }, []));
+  window.tell = (event, data) => of('msg:custom').forEach(listener => listener({ event, data }, []));
   window.model = model;
   const url = URL.createObjectURL(new Blob([texts.source], { type: 'text/javascript' }));
   const widget = (await import(url)).default;
-  const early = traits.awaited ? widget.start(texts) : null;
-  await window.beforeRender?.(early);
+  let early = null;
+  if (traits.awaited) {
+    early = widget.start({ model, ...texts });
+    await window.beforeLook?.();
+    values.graph = bytes(traits.graph);
+    of('change:graph').forEach(listener => listener());
+    window.beforeRender?.(values);
+  }
   const link = early?.take();
   window.dispose = await widget.render({ model, link, el: document.getElementById('cell'), assets, ...texts });
 }"""
@@ -163,7 +170,8 @@ def mount_widget(page, panel, *, port=None, width="100%", awaited=False):
     page.expose_function("askPython", ask)
     page.goto(page.front_end)
     page.evaluate("width => { document.getElementById('cell').style.width = width; }", width)
-    texts = json.loads(gzip.decompress(assets.assets().packed))
+    parts = gzip.decompress(assets.assets().packed).decode().split("\0")
+    texts = dict(zip(("page", "source", "style"), parts, strict=True))
     traits = {
         "subject": panel.subject,
         "graph": base64.b64encode(panel.graph).decode(),

@@ -157,6 +157,16 @@ def test_a_row_selects_its_node_and_a_node_its_row(saved):
     expect(saved.locator(".row.selected .text")).to_have_text("act")
 
 
+def test_a_click_is_not_lost_while_the_table_is_drawn_again(saved):
+    place = row(saved, "first").bounding_box()
+    saved.mouse.move(place["x"] + 60, place["y"] + 10)
+    saved.mouse.down()
+    saved.set_viewport_size({"width": 960, "height": 700})
+    saved.wait_for_timeout(200)
+    saved.mouse.up()
+    expect(saved.locator(".row.selected .text")).to_have_text("first")
+
+
 def test_sorting_turns_and_ends(saved):
     header = saved.get_by_role("columnheader", name="params")
     header.get_by_role("button").click()
@@ -543,23 +553,41 @@ EARLY = """() => new Promise((resolve) => {
       window.hellos = (window.hellos ?? 0) + 1;
     }
   });
-  window.beforeRender = async (early) => {
+  window.beforeLook = async () => {
     while (!window.early) await new Promise(requestAnimationFrame);
+  };
+  const post = MessagePort.prototype.postMessage;
+  MessagePort.prototype.postMessage = function (message, ...rest) {
+    if (message?.type === 'open') {
+      window.opens = (window.opens ?? 0) + 1;
+    }
+    return post.call(this, message, ...rest);
   };
   resolve();
 })"""
 
 
 def test_a_page_that_started_early_goes_on_in_the_panel(tab, panel, mount):
-    tab.add_init_script(f"({EARLY})()")
+    tab.add_init_script(f"({EARLY})(); window.beforeRender = () => {{ window.opensBefore = window.opens; }};")
     mount(tab, panel, awaited=True)
     assert tab.evaluate("document.querySelectorAll('body > iframe').length") == 0
     assert tab.evaluate("hellos") == 1
     inside = "window.early === document.querySelector('.notebookviz').shadowRoot.querySelector('iframe').contentWindow"
     assert tab.evaluate(inside)
     expect(frame(tab).locator(".graph-node").first).to_be_visible()
+    assert tab.evaluate("opens") == 1
+    assert tab.evaluate("opensBefore") == 1, "it draws before there is a panel"
     tab.evaluate("window.dispose()")
     assert tab.evaluate("document.querySelectorAll('iframe').length") == 0
+
+
+def test_a_page_that_started_early_is_told_what_changed_since(tab, panel, mount):
+    first = next(node.index for node in panel.recording.nodes if node.path == "first")
+    changed = f"(values) => {{ values.state = {{ ...values.state, selected: {first} }}; }}"
+    tab.add_init_script(f"({EARLY})(); window.beforeRender = {changed};")
+    mount(tab, panel, awaited=True)
+    assert tab.evaluate("opens") == 2
+    expect(frame(tab).locator("g.node.select")).to_have_attribute("data-id", str(first))
 
 
 def test_where_a_browser_can_not_move_a_page_it_starts_again(tab, panel, mount):

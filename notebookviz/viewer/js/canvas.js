@@ -3,7 +3,8 @@
  */
 
 const MARGIN = 24;
-const SMALLEST = 0.6;
+const SMALLEST = 0.6; // zoom, for the sake of the width
+const READABLE = 0.75; // for the sake of the height
 const ROOM = 0.9;
 
 export class Canvas {
@@ -15,6 +16,7 @@ export class Canvas {
         this._target = target;
         this._size = this._measured();
         this._kept = null;
+        this._spread = null;
         this._fitted = null;
         this._window.addEventListener('scroll', () => this.keep());
         document.defaultView.addEventListener('resize', () => this._resized());
@@ -34,7 +36,13 @@ export class Canvas {
             return;
         }
         this._size = this._measured();
-        if (!target || !this._kept) {
+        if (!target) {
+            return;
+        }
+        if (target === this._spread) {
+            this.spread(target);
+        }
+        if (!this._kept) {
             return;
         }
         if (this._fitted && same(this._fitted, this._state(this._kept))) {
@@ -60,6 +68,7 @@ export class Canvas {
      * clicked can't keep its place.  Stands in for Netron's own, which measures all that is drawn, at another zoom.
      */
     spread(graph) {
+        this._spread = graph;
         const [canvas, background, origin] = ['canvas', 'background', 'origin'].map((id) => this._document.getElementById(id));
         const zoom = this._target()?.zoom ?? 1;
         const [across, along] = this._size.map((length) => ROOM * length / zoom);
@@ -80,12 +89,13 @@ export class Canvas {
         return this._window.clientWidth > 40 && this._window.clientHeight > 40;
     }
 
-    /** Fits the drawing to the width, its top in view, never too small to read and never enlarged. */
+    /** Fits the drawing to the width, and as far as it is read with ease to the height; its top in view, never enlarged. */
     fit(sideways = false) {
         const target = this._target();
         this._sideways = sideways;
-        const [extent, space] = sideways ? [target.height, this._window.clientHeight] : [target.width, this._window.clientWidth];
-        target.zoom = Math.min(1, Math.max(SMALLEST, space / (extent + 2 * MARGIN)));
+        const fits = [this._window.clientWidth / (target.width + 2 * MARGIN), this._window.clientHeight / (target.height + 2 * MARGIN)];
+        const [across, along] = sideways ? fits.reverse() : fits;
+        target.zoom = Math.min(1, Math.max(SMALLEST, Math.min(across, Math.max(along, READABLE))));
         const { originX: x, originY: y, width, height, zoom } = target;
         const wide = width * zoom + 2 * MARGIN > this._window.clientWidth;
         const high = height * zoom + 2 * MARGIN > this._window.clientHeight;

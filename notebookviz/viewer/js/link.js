@@ -9,6 +9,9 @@ export class PageLink {
         this._nonce = page.match(/data-nonce="([\w-]+)"/)?.[1] ?? '';
         this._port = null;
         this._ears = null;
+        this._begin = null;
+        /** What the page was told to draw before there was a panel. @type {object|null} */
+        this.begun = null;
         this.frame = element('iframe', { class: 'netron', sandbox: 'allow-scripts', srcdoc: page });
         this._hello = (event) => this._greet(event);
         window.addEventListener('message', this._hello);
@@ -24,6 +27,14 @@ export class PageLink {
         this._ears = { onhello, onmessage };
         if (this._port) {
             this._attend();
+        }
+    }
+
+    /** Let the page draw before there is a panel; it is told once it may be spoken to. @param {object} message */
+    begin(message) {
+        this._begin = message;
+        if (this._port) {
+            this._start();
         }
     }
 
@@ -89,9 +100,18 @@ export class PageLink {
         }
         this._port?.close();
         [this._port] = event.ports;
+        this.begun = null;
+        if (this._begin) {
+            this._start();
+        }
         if (this._ears) {
             this._attend();
         }
+    }
+
+    _start() {
+        [this.begun, this._begin] = [this._begin, null];
+        this.post(this.begun);
     }
 
     _attend() {

@@ -14,7 +14,7 @@ async (element, { id, facts, version, packed }) => {
     const bundles = globalThis[Symbol.for('notebookviz.bundles')] ??= new Map();
     const unpack = async () => {
         const bytes = Uint8Array.from(atob(bundles.get(version)), (each) => each.charCodeAt(0));
-        return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'))).json();
+        return (await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'))).text()).split('\0');
     };
 
     element.dataset.notebookvizPage = id;
@@ -47,19 +47,19 @@ async (element, { id, facts, version, packed }) => {
     if (alive()) {
         return;
     }
-    const { source, ...texts } = await unpack();
+    const [page, source, style] = await unpack();
     const { default: panel } = await import(URL.createObjectURL(new Blob([source], { type: 'text/javascript' })));
-    const opened = panel.open(element, facts, texts);
-    const style = document.createElement('style');
-    style.textContent = `[data-notebookviz-picture="${id}"], .jp-OutputArea-child:has([data-notebookviz-picture="${id}"]) { display: none !important; }`;
-    element.append(style);
+    const opened = panel.open(element, facts, { page, style });
+    const hidden = document.createElement('style');
+    hidden.textContent = `[data-notebookviz-picture="${id}"], .jp-OutputArea-child:has([data-notebookviz-picture="${id}"]) { display: none !important; }`;
+    element.append(hidden);
     const gone = widget();
     gone?.style.setProperty('display', 'none');
     new MutationObserver((_, observer) => {
         if (alive()) { // the kernel was only late
             observer.disconnect();
             opened.close();
-            style.remove();
+            hidden.remove();
             gone?.style.removeProperty('display');
         }
     }).observe(document.head, { childList: true });

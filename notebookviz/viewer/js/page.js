@@ -101,8 +101,7 @@ class Page {
         drawing.first(structural ? message : null); // before what stood is taken away, so that nobody takes that for a choice
         drawing.show('welcome spinner');
         if (structural) {
-            const packed = ArrayBuffer.isView(message.recording) || message.recording instanceof ArrayBuffer;
-            const recording = packed ? await Recording.unpack(bytesOf(message.recording)) : new Recording(message.recording);
+            const recording = await Recording.unpack(bytesOf(message.recording));
             const graph = new Graph(recording, (tensor) => this._tensor(tensor));
             graph.open(message.opened || recording.data.opened, message.root, message.view?.from);
             host.format = structureFormat(graph);

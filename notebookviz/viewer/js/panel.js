@@ -18,6 +18,7 @@ import { Parameters, moduleOf } from './parameters.js';
 import { Recording } from './recording.js';
 import { Screen } from './screen.js';
 import { LEAST, heightSplitter, widthSplitter } from './sizes.js';
+import { opening, sameOpening } from './opening.js';
 import { Stage } from './stage.js';
 import { Status } from './status.js';
 import { Table } from './table.js';
@@ -31,6 +32,7 @@ import { theme, themeOf, watchTheme } from './colours.js';
 
 const KEYS = 100; // ms in which the browser notices that what had the focus is gone
 const COPIED = 4000;
+const DRAWING = 200; // ms for which the table leaves the processor to a first drawing
 
 /**
  * @typedef {object} Source What a delivery gives: a widget, a served page, or a saved one.
@@ -56,6 +58,7 @@ export class Panel {
         this._overlays = overlays;
         this._state = { view: null, options: null, tab: 'graph', overlay: '', ...state, kind: 'structure' };
         this._live = source.transport.state !== 'saved';
+        this._empty = false;
         this._keeping = null;
         const host = element('div', { class: 'notebookviz', 'data-lm-suppress-shortcuts': 'true' });
         host.style.cssText = 'display: block; position: relative; width: 100%;';
@@ -78,7 +81,9 @@ export class Panel {
         this._screen = new Screen(host, this.root, (full) => {
             this._header.full = full;
         });
-        this._link.listen(`Graph of ${this._subject.name}`, () => this._openPage(), (message) => this._hear(message));
+        if (this._subject.kind === 'file') {
+            this._listen();
+        }
     }
 
     /** Draw a recording. @param {Uint8Array} data */
@@ -94,21 +99,36 @@ export class Panel {
         const again = this._navigator.recording !== null;
         this._navigator.take(recording);
         this._onnx.reset();
-        this._openPage(); // it draws while the table is filled
+        this._empty = true;
+        if (again) {
+            this._openPage();
+            this._fill();
+            this._toolbar.again();
+            this._keep();
+        } else {
+            this._listen();
+            setTimeout(() => this._fill(), DRAWING);
+        }
+    }
+
+    /** Show a recording in all but the page, which draws it first. */
+    _fill() {
+        if (!this._empty || this._closed) {
+            return;
+        }
+        this._empty = false;
+        const { recording } = this._navigator;
         this._navigator.fill();
         this._header.recording = recording;
         this._colouring.take(recording);
         this._tuning?.take(recording);
         this._parameters.look(true);
         this._plain();
-        if (again) {
-            this._toolbar.again();
-            this._keep();
-        }
     }
 
     /** Take an event from Python. @param {string} name @param {object} data @param {Uint8Array[]} buffers */
     event(name, data, buffers) {
+        this._fill();
         if (name === 'graph' && buffers.length) {
             this._status.say('notice', null);
             this.draw(buffers[0]);
@@ -267,6 +287,7 @@ export class Panel {
     // The page.
 
     _hear(message) {
+        this._fill();
         const handlers = {
             drawn: (part) => {
                 if (this._state.kind === 'structure' || this._subject.kind === 'file') {
@@ -314,6 +335,10 @@ export class Panel {
         handlers[message.type]?.(message);
     }
 
+    _listen() {
+        this._link.listen(`Graph of ${this._subject.name}`, () => this._openPage(), (message) => this._hear(message));
+    }
+
     _openPage() {
         if (!this._link.open) {
             return;
@@ -321,11 +346,16 @@ export class Panel {
         if (this._subject.kind === 'file') {
             this._openSubject();
         } else if (this._navigator.recording && this._state.kind === 'structure') {
-            const { recording, opened, selected } = this._navigator.outline;
-            this._link.post({
-                type: 'open', kind: 'structure', recording: recording.data, opened: [...opened], selected: this._navigator.outline.visible(selected),
-                root: this._navigator.outline.inside, view: this._state.view, options: this._state.options, variable: this._subject.variable, ...themeOf(this.root)
-            });
+            const { outline } = this._navigator;
+            const { opened, inside } = outline;
+            const { view, options } = this._state;
+            const message = opening(this._data, { opened, inside, view, options, selected: outline.visible(outline.selected) }, this._subject.variable);
+            if (this._link.begun && sameOpening(this._link.begun, message)) {
+                this._link.post({ type: 'theme', ...themeOf(this.root) });
+            } else {
+                this._link.post({ ...message, ...themeOf(this.root) });
+            }
+            this._link.begun = null;
             this._colouring.tell();
         } else if (this._navigator.recording) {
             this._onnx.show();

@@ -242,8 +242,24 @@ export class Table {
         if (active < first || active >= last) {
             rows.push(this._row(active));
         }
-        this._body.replaceChildren(...rows);
+        this._put(rows);
         this._point();
+    }
+
+    /** Put these rows into the body; one that is as it was stays, so that a click whose button is down goes on. */
+    _put(rows) {
+        const before = new Map([...this._body.children].map((row) => [row.id, row]));
+        const after = rows.map((row) => (before.get(row.id)?.isEqualNode(row) ? before.get(row.id) : row));
+        const kept = new Set(after);
+        [...before.values()].filter((row) => !kept.has(row)).forEach((row) => row.remove());
+        let next = this._body.firstElementChild;
+        for (const row of after) {
+            if (row === next) {
+                next = next.nextElementSibling;
+            } else {
+                this._body.insertBefore(row, next);
+            }
+        }
     }
 
     _row(index) {

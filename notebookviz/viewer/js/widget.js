@@ -52,8 +52,8 @@ export default {
     open: openStatic,
 
     /** Start the page of a panel that will be displayed in a moment. */
-    start({ page }) {
-        return new EarlyPage(page);
+    start({ model, page }) {
+        return new EarlyPage(page, model);
     },
 
     render({ model, el, link, assets, page, style }) {
