@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from notebookviz.finetune.events import Step
 
-SECONDS = 2.0
+SECONDS = 1.5
 
 
 def python() -> None:
@@ -67,7 +67,7 @@ class Counted(Story):
 def main() -> int:
     """Measure each cell and the training beside each other; print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=12)
     rounds = parser.parse_args().rounds
     model = torchvision.models.resnet18()
     data = TensorDataset(torch.rand(512, 3, 64, 64), torch.arange(512) % 10)

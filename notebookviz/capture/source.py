@@ -75,6 +75,17 @@ def raised(traceback: TracebackType | None) -> Place | None:
     return found
 
 
+def own(traceback: TracebackType | None) -> Place | None:
+    """The innermost frame that is in no installed package of those that an exception passed through."""
+    found = None
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        if not code.co_filename.startswith((*_PACKAGES, "<frozen")):
+            found = (code.co_filename, traceback.tb_lineno, code.co_name)
+        traceback = traceback.tb_next
+    return found
+
+
 def record(place: Place | None, cache: dict[Place, Source]) -> Source | None:
     """Turn a place into a record that holds the text of its line."""
     if place is None:

@@ -197,6 +197,14 @@ def load_optimizer(optimizer: Any, tensors: Mapping[str, Tensor], plain: Mapping
         index, _, key = name.partition(".")
         state.setdefault(int(index), {})[key] = tensor
     groups = [dict(group) for group in plain["param_groups"]]
+    lacking = [
+        name for own, group in zip(optimizer.param_groups, groups, strict=False) for name in own if name not in group
+    ]
+    if lacking:
+        raise InputError(
+            f"The checkpoint's optimiser has no {lacking[0]!r}: it was another one than {type(optimizer).__name__}.",
+            hint="Pass the same optimizer to go on, or another folder to start anew.",
+        )
     for group, own in zip(groups, optimizer.param_groups, strict=False):
         for name, value in group.items():
             if isinstance(own.get(name), tuple) and isinstance(value, list):

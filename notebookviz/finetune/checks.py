@@ -6,17 +6,20 @@ import warnings
 from collections.abc import Sized
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils import _pytree as pytree
 
 from notebookviz.capture import capture
-from notebookviz.errors import InputError
+from notebookviz.errors import InputError, NotebookvizError
+from notebookviz.finetune import raised
 from notebookviz.finetune.finding import find_heads
 from notebookviz.finetune.labels import Labels, check_labels, judge
 from notebookviz.finetune.nonfinite import Guard
 from notebookviz.finetune.rng import Order, undisturbed
+from notebookviz.finetune.stopping import LeftError
 from notebookviz.finetune.tasks import KINDS, Batch, Kind, Loss, Task, all_scores, split
 
 if TYPE_CHECKING:
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from notebookviz.finetune.waiting import Waiting
     from notebookviz.graph.records import Failure, Recording
 
 
@@ -58,10 +62,12 @@ def check(  # noqa: PLR0913 - what fine_tune was given
     task: Kind | None,
     loss: Loss | None,
     labels: Sequence[str] | None,
+    waiting: Waiting | None = None,
 ) -> Prospect:
     """Look at the first batch, the labels and the model, and raise what is wrong.
 
-    Nothing is trained and nothing drawn from the random generators; the batch goes through a weightless copy.
+    Nothing is trained and nothing drawn from the random generators; the batch goes through a weightless copy.  With
+    ``waiting`` batches are fetched by it.
 
     Raises:
         InputError: A training could not work; the sentence says why and what to do.
@@ -73,10 +79,12 @@ def check(  # noqa: PLR0913 - what fine_tune was given
             "Nothing can learn: all parameters are frozen.",
             hint="Unfreeze some: unfreeze(model, 'fc'), or train_only(model, 'head').",
         )
-    first = first_batch(train_loader, "train_loader")
+    first = first_batch(train_loader, "train_loader", waiting)
     part = split(_near(model, first), keep_labels=loss is None)
     if val_loader is not None:
-        _check_validation(model, split(_near(model, first_batch(val_loader, "val_loader")), keep_labels=False), part)
+        _check_validation(
+            model, split(_near(model, first_batch(val_loader, "val_loader", waiting)), keep_labels=False), part
+        )
     recording = _recorded(model, part)
     shape, has_loss = _outputs(model, part, recording)
     heads: tuple[str, ...] = ()
@@ -115,12 +123,18 @@ def _check_validation(model: nn.Module, part: Batch, trained: Batch) -> None:
         )
 
 
-def first_batch(loader: Any, name: str) -> Any:  # noqa: ANN401 - whatever the loader yields
+def first_batch(loader: Any, name: str, waiting: Waiting | None = None) -> Any:  # noqa: ANN401 - what it yields
     """The first batch of a loader; the random generators are left as they were.
 
     Raises:
-        InputError: There is none, or the loader can be read only once.
+        InputError: There is none, its code raised, or the loader can be read only once.
     """
+    if isinstance(loader, (str, Path)):
+        raise InputError(
+            f"{name} is the path {str(loader)!r}; a DataLoader is wanted.",
+            hint="Pass DataLoader(ImageFolder(path, transform), batch_size=32, shuffle=True), or choose the folder in "
+            "the panel's Fine-tune tab.",
+        )
     if not hasattr(loader, "__iter__"):
         raise InputError(
             f"{name} is {type(loader).__name__}; a DataLoader, or another iterable of batches, is wanted.",
@@ -134,7 +148,13 @@ def first_batch(loader: Any, name: str) -> Any:  # noqa: ANN401 - whatever the l
     order = Order(loader, 0)
     with undisturbed():
         try:
-            batch = next(iter(loader), None)
+            batch = next(iter(loader) if waiting is None else waiting.batches(loader, name), None)
+        except LeftError as error:
+            raise InputError(f"Stopped before the first step: {error}") from error
+        except NotebookvizError:
+            raise
+        except Exception as error:
+            raise raised.told(error, name, "while its first batch was read") from error
         finally:
             order.release()
     if batch is not None:
@@ -179,19 +199,11 @@ def _run(model: nn.Module, part: Batch, failure: Failure | None) -> tuple[tuple[
         said = failure.message if failure is not None else str(error)
         raise InputError(
             f"The first batch does not go through the model: {said}",
-            hint=_hint(said) or (failure.hint if failure is not None else ""),
+            hint=raised.hint(said) or (failure.hint if failure is not None else ""),
         ) from error
     finally:
         guard.back()
     return tuple(all_scores(outputs)[0].shape), hasattr(outputs, "loss")
-
-
-def _hint(message: str) -> str:
-    if "more than 1 value per channel" in message:
-        return "BatchNorm in training needs two samples or more: a larger batch_size, and drop_last=True."
-    if "unexpected keyword argument 'labels'" in message:
-        return "Pass a loss, and the model gets no labels: loss=lambda outputs, targets: …."
-    return ""
 
 
 def _check_last_batch(model: nn.Module, loader: Any, part: Batch) -> None:  # noqa: ANN401 - a DataLoader
@@ -209,7 +221,7 @@ def _check_last_batch(model: nn.Module, loader: Any, part: Batch) -> None:  # no
 
     one = Batch(pytree.tree_map(cut, part.args), pytree.tree_map(cut, part.kwargs), None)
     failure = _recorded(model, one).failure
-    if failure is not None and _hint(failure.message):
+    if failure is not None and raised.hint(failure.message):
         raise InputError(
             f"The last batch of an epoch has one sample ({count:,} samples in batches of {size}), and BatchNorm can't "
             "take statistics of one.",

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils import _pytree as pytree
 
-from notebookviz.errors import InputError, MissingExtraError
+from notebookviz.errors import InputError, MissingExtraError, NotebookvizError
+from notebookviz.finetune import raised
 from notebookviz.finetune.checks import first_batch
-from notebookviz.finetune.labels import IGNORED, class_names
+from notebookviz.finetune.labels import IGNORED, Labels, check_range, class_names
 from notebookviz.finetune.modes import Modes
 from notebookviz.finetune.rng import Order, undisturbed
 from notebookviz.finetune.tasks import Task, fold, kind_of, scores, split
@@ -153,24 +154,50 @@ def evaluate(
         c  precision 0.000  recall 0.000  f1 0.000  of 0
     """
     first_batch(loader, "loader")
+    return measure(model, loader, loader, task=task, labels=labels, worst=worst)
+
+
+def measure(  # noqa: PLR0913 - what evaluate was given
+    model: nn.Module,
+    loader: Iterable[Any],
+    batches: Iterable[Any],
+    *,
+    task: Kind | None = None,
+    labels: Sequence[str] | None = None,
+    worst: int = 16,
+) -> Evaluation:
+    """As :func:`evaluate`, with the loader's batches fetched by somebody else.
+
+    Raises:
+        InputError: The labels don't fit the scores, or the data's or the model's code raised.
+    """
     seen = _Seen(worst, tuple(labels or ()) or class_names(loader), task)
     parameter = next(model.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
     modes, order = Modes(model), Order(loader, 0)
+    doing, number = "The loader", 1
     with undisturbed(), torch.no_grad():
         try:
-            for batch in loader:
+            for batch in batches:
                 part = split(pytree.tree_map(lambda item: _on(item, device), batch), keep_labels=False)
+                doing = "The model"
                 with lock_of(model):
                     modes.eval()
                     outputs = scores(model(*part.args, **part.kwargs))
                     modes.restore()
+                doing = "Measuring"
                 given = part.args[0] if part.args else next(iter(part.kwargs.values()))
-                seen.add(outputs.float().cpu(), part.targets.cpu(), given)
+                seen.add(outputs.float().cpu(), part.targets.cpu(), given, number)
+                doing, number = "The loader", number + 1
+            doing = "Measuring"
+            return seen.evaluation()
+        except NotebookvizError:
+            raise
+        except Exception as error:
+            raise raised.told(error, doing, f"at batch {number:,}") from error
         finally:
             modes.restore()
             order.release()
-    return seen.evaluation()
 
 
 class _Seen:
@@ -185,8 +212,8 @@ class _Seen:
         self._mistakes: list[tuple[float, int, Mistake]] = []
         self._count = 0
 
-    def add(self, found: Tensor, targets: Tensor, given: Tensor) -> None:
-        """Take one batch."""
+    def add(self, found: Tensor, targets: Tensor, given: Tensor, number: int) -> None:
+        """Take a batch, of this number."""
         kind = self._task or kind_of(targets, tuple(found.shape))
         if kind not in ("single-label", "multi-label", "regression"):
             raise InputError(
@@ -194,6 +221,11 @@ class _Seen:
                 hint="Pass task='single-label', 'multi-label' or 'regression'.",
             )
         self._task = kind
+        if kind == "single-label":
+            some = targets[targets != IGNORED]
+            if some.numel():
+                whose = f"The labels of batch {number:,}"
+                check_range(Labels(targets, tuple(found.shape), ()), int(some.min()), int(some.max()), whose)
         found = fold(found, targets)
         if targets.dim() == 1 or kind != "single-label":
             for index, loss in enumerate(self._losses(found, targets)):

@@ -100,9 +100,15 @@ class Callback:
     def on_end(self, training: Training) -> None:
         """After the last step, however it ended."""
 
+    def on_wait(self, what: str) -> None:
+        """While a batch does not come for many seconds, from another thread; ``what`` says which, as a sentence."""
+
 
 class Printer(Callback):
-    """Prints a line for each epoch, and why the training ended."""
+    """Prints a line for each epoch, and why the training ended; and once for each batch that does not come."""
+
+    def __init__(self) -> None:
+        self._awaited = ""
 
     def on_epoch(self, epoch: Epoch) -> None:
         """Print the epoch."""
@@ -111,3 +117,10 @@ class Printer(Callback):
     def on_end(self, training: Training) -> None:
         """Print why it ended."""
         print(training.stopped, flush=True)  # noqa: T201
+
+    def on_wait(self, what: str) -> None:
+        """Print what is awaited."""
+        awaited = what.rpartition(":")[2]
+        if awaited != self._awaited:
+            self._awaited = awaited
+            print(what, "Interrupt to stop.", flush=True)  # noqa: T201

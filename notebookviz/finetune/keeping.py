@@ -11,6 +11,7 @@ from torch.utils.data import Subset
 
 from notebookviz.errors import InputError, NotebookvizError
 from notebookviz.finetune import checkpoint, recipes
+from notebookviz.finetune.augmenting import Augmented
 from notebookviz.finetune.checkpoint import Checkpoint, CheckpointWarning
 from notebookviz.finetune.events import Epoch
 from notebookviz.finetune.labels import class_names
@@ -141,8 +142,8 @@ class Keeper:
 def own_transform(loader: Any) -> Any:  # noqa: ANN401 - any preprocessing
     """The preprocessing of a loader's data set (``dataset.transform``), where it has one."""
     data = getattr(loader, "dataset", None)
-    while isinstance(data, Subset):
-        data = data.dataset
+    while isinstance(data, (Subset, Augmented)):
+        data = data.dataset if isinstance(data, Subset) else data.data
     return getattr(data, "transform", None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -114,7 +115,7 @@ def check_labels(labels: Labels, loader: Any, name: str, names: Sequence[str] | 
     if some is None or not (some != IGNORED).any():
         return
     some = some[some != IGNORED]
-    _check_range(labels, int(some.min()), int(some.max()), "The labels" if training else f"The labels of {name}")
+    check_range(labels, int(some.min()), int(some.max()), "The labels" if training else f"The labels of {name}")
     if not training:
         return
     first = int(some.min())
@@ -129,7 +130,12 @@ def check_labels(labels: Labels, loader: Any, name: str, names: Sequence[str] | 
     yield from _check_count(labels, names, class_names(loader), None if known is None else int(known.max()) + 1)
 
 
-def _check_range(labels: Labels, low: int, high: int, whose: str) -> None:
+def check_range(labels: Labels, low: int, high: int, whose: str) -> None:
+    """Compare the smallest and the largest class number with the width of the scores.
+
+    Raises:
+        InputError: There is no score for one of them.
+    """
     width = labels.classes
     if low >= 0 and high < width:
         return
@@ -176,7 +182,7 @@ def known_labels(data: Any, seen: Any) -> Tensor | None:  # noqa: ANN401
         found = getattr(data, "targets", None)
         if found is None:
             found = getattr(data, "labels", None)
-        if found is None or getattr(data, "target_transform", None) is not None:
+        if found is None or not isinstance(data, Sized) or getattr(data, "target_transform", None) is not None:
             return None
     try:
         labels = torch.as_tensor(found)

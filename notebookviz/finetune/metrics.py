@@ -30,9 +30,13 @@ class Meter:
     Args:
         metrics: torchmetrics by name.
         kind: What the targets are: multi-label scores become probabilities first.
+
+    Attributes:
+        current: Name of the metric whose code runs, or ran last.
     """
 
     def __init__(self, metrics: Mapping[str, Any], kind: Kind | None) -> None:
+        self.current = ""
         self._metrics = dict(metrics)
         self._kind = kind
         self._waiting: list[tuple[Tensor, Tensor]] = []
@@ -53,6 +57,7 @@ class Meter:
         self._count()
         found: dict[str, float] = {}
         for name, metric in self._metrics.items():
+            self.current = name
             value = metric.compute()
             parts = value.items() if isinstance(value, Mapping) else [(name, value)]
             found.update({str(part): _single(str(part), one) for part, one in parts})
@@ -87,7 +92,8 @@ class Meter:
         for _, alike in groupby(self._waiting, key=lambda pair: pair[0].shape[1:]):
             found, targets = map(torch.cat, zip(*alike, strict=True))
             usual = self._usual(found.float(), targets)
-            for metric in self._metrics.values():
+            for name, metric in self._metrics.items():
+                self.current = name
                 metric.update(*((found, targets) if getattr(metric, "takes_scores", False) else usual))
         self._waiting.clear()
         self._bytes = 0
@@ -163,6 +169,9 @@ def named_metrics(metrics: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever th
     if isinstance(metrics, Metric):
         return {type(metrics).__name__.lower(): metrics}
     if isinstance(metrics, dict):
+        for name, metric in metrics.items():
+            if not callable(metric):
+                raise InputError(f"The metric {name!r} is {metric!r}; a function of (scores, targets) is wanted.")
         return {
             str(name): metric if isinstance(metric, Metric) else _mean_of(metric) for name, metric in metrics.items()
         }

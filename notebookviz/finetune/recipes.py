@@ -17,12 +17,15 @@ from torch import nn
 
 from notebookviz.errors import LoadingError
 from notebookviz.finetune.layers import outputs_of, with_outputs
+from notebookviz.finetune.processed import Processed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Recipe = dict[str, Any]
 _TRANSFORMS: Final = "torchvision.transforms"
+_HOMES: Final = (_TRANSFORMS, "timm.data.transforms")
+_FEW: Final = 16  # numbers of a mean or a deviation
 # No weights are fetched or drawn: they are loaded afterwards.
 _UNUSED: Final = {"weights_backbone": None, "init_weights": False}
 _PLAIN: Final = (bool, int, float, str, type(None))
@@ -82,7 +85,7 @@ def fit_heads(model: nn.Module, shapes: Mapping[str, torch.Size]) -> None:
 
 
 def transform_recipe(transform: Any) -> Recipe | None:  # noqa: ANN401 - any preprocessing
-    """How to build a preprocessing of torchvision, or an image processor of transformers; None for others.
+    """How to build a preprocessing of torchvision or timm, or an image processor of transformers; None for others.
 
     Example:
         >>> from torchvision import transforms
@@ -91,6 +94,8 @@ def transform_recipe(transform: Any) -> Recipe | None:  # noqa: ANN401 - any pre
     """
     if transform is None:
         return None
+    if isinstance(transform, Processed):
+        transform = transform.processor
     with suppress(Exception):  # what can't be described or built again is not kept
         recipe = _described(transform)
         made = build_transform(recipe)
@@ -108,28 +113,31 @@ def build_transform(recipe: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a calla
     name, settings = str(recipe["name"]), recipe["settings"]
     if recipe.get("library") == "transformers":
         kind: Any = getattr(importlib.import_module("transformers"), name, None)
-        if not (_is_subclass(kind, object) and name.endswith(("ImageProcessor", "ImageProcessorFast"))):
+        base = importlib.import_module("transformers.image_processing_base").ImageProcessingMixin
+        if not _is_subclass(kind, base):
             raise LoadingError(f"{name!r} is no image processor of transformers.", hint="Pass transform=….")
         return kind.from_dict(settings)
     kind = _transform_class(name)
     values = {key: _value(item) for key, item in settings.items()}
-    try:
-        made = kind(**values)
-        if _described(made) == recipe:
-            return made
-    except (TypeError, ValueError):
-        pass
-    # Presets keep a number as a list of one.
-    return kind(**{key: item[0] if isinstance(item, list) and len(item) == 1 else item for key, item in values.items()})
+    # Presets keep a number as a list of one; timm keeps an interpolation that it was given by name.
+    single = {key: item[0] if isinstance(item, list) and len(item) == 1 else item for key, item in values.items()}
+    named = {key: item.value if isinstance(item, enum.Enum) else item for key, item in values.items()}
+    for given in (values, single, named):
+        with suppress(TypeError, ValueError, KeyError):
+            made = kind(**given)
+            if _described(made) == recipe:
+                return made
+    raise LoadingError(f"{name!r} can't be made again from what was kept of it.", hint="Pass transform=….")
 
 
 def _transform_class(name: str) -> Any:  # noqa: ANN401 - a class
     module, _, kind = name.rpartition(".")
-    if module != _TRANSFORMS and not module.startswith(f"{_TRANSFORMS}."):
-        raise LoadingError(f"{name!r} is no preprocessing of torchvision.", hint="Pass transform=….")
+    refusal = LoadingError(f"{name!r} is no preprocessing of torchvision or timm.", hint="Pass transform=….")
+    if not f"{module}.".startswith(tuple(f"{home}." for home in _HOMES)):
+        raise refusal
     found = getattr(importlib.import_module(module), kind, None)
-    if not inspect.isclass(found) or not found.__module__.startswith(_TRANSFORMS) or issubclass(found, enum.Enum):
-        raise LoadingError(f"{name!r} is no preprocessing of torchvision.", hint="Pass transform=….")
+    if not inspect.isclass(found) or not found.__module__.startswith(_HOMES) or issubclass(found, enum.Enum):
+        raise refusal
     return found
 
 
@@ -155,6 +163,8 @@ def _text(value: Any) -> Any:  # noqa: ANN401
         return {"interpolation": value.value}
     if isinstance(value, torch.dtype):
         return {"dtype": str(value).removeprefix("torch.")}
+    if isinstance(value, torch.Tensor) and value.numel() <= _FEW:
+        return {"tensor": value.tolist(), "of": str(value.dtype).removeprefix("torch.")}
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, (list, tuple)):
@@ -170,11 +180,17 @@ def _value(value: Any) -> Any:  # noqa: ANN401
     if "interpolation" in value:
         return importlib.import_module(_TRANSFORMS).InterpolationMode(value["interpolation"])
     if "dtype" in value:
-        found = getattr(torch, str(value["dtype"]))
-        if not isinstance(found, torch.dtype):
-            raise LoadingError(f"{value['dtype']!r} is no data type.", hint="Pass transform=….")
-        return found
+        return _dtype(value["dtype"])
+    if "tensor" in value:
+        return torch.tensor(value["tensor"], dtype=_dtype(value["of"]))
     return build_transform(value)
+
+
+def _dtype(name: object) -> torch.dtype:
+    found = getattr(torch, str(name), None)
+    if not isinstance(found, torch.dtype):
+        raise LoadingError(f"{name!r} is no data type.", hint="Pass transform=….")
+    return found
 
 
 def _candidates(model: nn.Module) -> list[Recipe]:

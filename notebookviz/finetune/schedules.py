@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from notebookviz.errors import InputError
+from notebookviz.finetune import raised
 from notebookviz.finetune.groups import parameter_groups
 
 if TYPE_CHECKING:
@@ -42,9 +43,17 @@ def make_optimizer(model: nn.Module, optimizer: Any, **rates: float) -> Any:  # 
             )
         groups = parameter_groups(model, **rates)
         if optimizer is not torch.optim.LBFGS:
-            optimizer = (optimizer or torch.optim.AdamW)(groups)
+            try:
+                optimizer = (optimizer or torch.optim.AdamW)(groups)
+            except Exception as error:
+                raise raised.told(error, "What builds the optimiser", "before the first step") from error
     if optimizer is torch.optim.LBFGS or isinstance(optimizer, torch.optim.LBFGS):
         raise InputError("LBFGS runs the model several times in a step.", hint="Pass another, for example AdamW.")
+    if not hasattr(optimizer, "param_groups"):
+        raise InputError(
+            f"What builds the optimiser returned {type(optimizer).__name__}; a torch.optim.Optimizer is wanted.",
+            hint="For example optimizer=functools.partial(torch.optim.SGD, momentum=0.9).",
+        )
     held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     missing = [
         name for name, parameter in model.named_parameters() if parameter.requires_grad and id(parameter) not in held
@@ -84,7 +93,7 @@ def make_schedule(optimizer: Any, schedule: Any, *, warmup: float, steps: int | 
     """
     if not isinstance(schedule, str):
         ready = schedule is None or (hasattr(schedule, "step") and not isinstance(schedule, type))
-        made = schedule if ready else schedule(optimizer)
+        made = schedule if ready else _built(schedule, optimizer)
         _check_own(made, optimizer)
         return made
     if schedule not in SCHEDULES:
@@ -98,6 +107,24 @@ def make_schedule(optimizer: Any, schedule: Any, *, warmup: float, steps: int | 
     if schedule == "constant" and not rising:
         return None
     return torch.optim.lr_scheduler.LambdaLR(optimizer, _factor(schedule, rising, steps))
+
+
+def _built(build: Any, optimizer: Any) -> Any:  # noqa: ANN401 - whatever the user passed
+    if not callable(build):
+        raise InputError(
+            f"scheduler is {build!r}; a name, a scheduler or a function of the optimiser is wanted.",
+            hint=f"Known names are {', '.join(map(repr, SCHEDULES))}.",
+        )
+    try:
+        made = build(optimizer)
+    except Exception as error:
+        raise raised.told(error, "What builds the scheduler", "before the first step") from error
+    if not hasattr(made, "step"):
+        raise InputError(
+            f"What builds the scheduler returned {type(made).__name__}; a scheduler is wanted.",
+            hint="For example scheduler=lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 1).",
+        )
+    return made
 
 
 def check_steps(schedule: Any, steps: int | None, *, each_step: bool) -> None:  # noqa: ANN401 - a scheduler

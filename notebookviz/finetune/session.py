@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import math
 import os
 import threading
@@ -16,16 +17,26 @@ import torch
 from notebookviz.errors import InputError, NotebookvizError
 from notebookviz.finetune import checks
 from notebookviz.finetune.blocks import find_blocks
-from notebookviz.finetune.evaluation import evaluate
+from notebookviz.finetune.evaluation import measure
 from notebookviz.finetune.lora import Lora
 from notebookviz.finetune.preparing import change_head, choose_learning, weightless
+from notebookviz.finetune.preprocessing import (
+    SIZED,
+    Preprocessing,
+    chosen_preprocessing,
+    find_transforms,
+    own_preprocessing,
+    sized,
+)
 from notebookviz.finetune.running import is_training
 from notebookviz.finetune.samples import mistaken, samples
-from notebookviz.finetune.sources import Source, data_set_of, find_sources, preprocessing_of
+from notebookviz.finetune.sources import Source, data_set_of, find_sources
 from notebookviz.finetune.splitting import Classes, Data, classes_of, loaders
+from notebookviz.finetune.stopping import LeftError, Stop
 from notebookviz.finetune.tasks import split
 from notebookviz.finetune.trying import LearningRates, find_learning_rate
 from notebookviz.finetune.tuning import fine_tune
+from notebookviz.finetune.waiting import Waiting
 from notebookviz.turns import lock_of
 
 if TYPE_CHECKING:
@@ -88,12 +99,21 @@ class Session:
         self._ready: Ready | None = None
         self._reading = threading.Lock()
         self.reading: threading.Event | None = None
+        self._own: Preprocessing | None = None
+        self._there: list[tuple[str, int]] | None = None
         self.story = story
 
     def known(self) -> dict[str, Any]:
         """What the tab shows at first: the notebook's data, and a training that runs or has run."""
+        self._there = None
         sources = [{"key": each.key, "kind": each.kind, "text": each.text} for each in self._sources()]
-        return {"sources": sources, "run": self.story.snapshot(), "folder": _free_folder(type(self._model()).__name__)}
+        transforms = [{"key": name, "text": _kind(value)} for name, value in find_transforms(self.namespace())]
+        return {
+            "sources": sources,
+            "transforms": transforms,
+            "run": self.story.snapshot(),
+            "folder": _free_folder(type(self._model()).__name__),
+        }
 
     def plan(self, settings: Settings) -> dict[str, Any]:
         """What would be done, step by step, and what is wrong; nothing of the model changes.
@@ -162,26 +182,30 @@ class Session:
                     model, ready.data.train, ready.data.validation, **options, stop=stop, verbose=False
                 )
         except BaseException:
-            if not self.story.snapshot().get("step"):
-                with lock_of(model):
+            with lock_of(model):
+                if not self.story.snapshot().get("step"):
                     learning.undo()
                     head.undo()
-                changed()
+                elif isinstance(learning, Lora):
+                    learning.merge()  # what was learned so far stays
+            changed()
             raise
         if isinstance(learning, Lora):
             with lock_of(model):
                 learning.merge()
         changed()
-        return self._measured(model, ready, training)
+        return self._measured(model, ready, training, stop)
 
-    def _measured(self, model: nn.Module, ready: Ready, training: Training) -> dict[str, Any]:
+    def _measured(self, model: nn.Module, ready: Ready, training: Training, stop: threading.Event) -> dict[str, Any]:
         """How good the model is on what it did not learn from."""
         if ready.data.validation is None or not training.epochs:
             return {}
         try:
             with _quietly():
-                found = evaluate(model, ready.data.validation, labels=ready.classes.names)
-        except Exception as error:  # noqa: BLE001 - what was trained stays trained
+                loader = ready.data.validation
+                batches = Waiting(Stop(stop), self.story.on_wait).batches(loader, "the validation data")
+                found = measure(model, loader, _until(stop, batches), labels=ready.classes.names)
+        except (Exception, LeftError) as error:  # noqa: BLE001 - what was trained stays trained
             return {"unmeasured": f"It could not be measured: {error}"}
         measured = {name: value for name, value in found.metrics.items() if math.isfinite(value)}
         facts: dict[str, Any] = {"measured": measured, "mistakes": mistaken(found.mistakes)}
@@ -260,9 +284,12 @@ class Session:
         for key in wanted:
             if key not in sources:
                 raise InputError(f"{key!r} is not there any more.", hint="Look again, and choose other data.")
+        folders = any(sources[each].kind == "folder" for each in wanted)
+        prepared = self._preprocessing(settings.transform) if folders else None
         made_of = (
             *((each, _identity(sources[each].value)) for each in wanted),
             (settings.validation, settings.share, settings.batch, settings.seed),
+            (settings.transform, id(self.namespace().get(settings.transform)), prepared and prepared.text),
         )
         lock = self._reading
         if not lock.acquire(timeout=_PATIENCE):
@@ -272,18 +299,38 @@ class Session:
             )
         try:
             if self._ready is None or self._ready.key != made_of:
-                image = self._image()
-                train, *other = (data_set_of(sources[each], image) for each in wanted)
+                transform = prepared and prepared.transform
+                train, *other = (data_set_of(sources[each], transform) for each in wanted)
                 share = settings.share if settings.validation == "split" else 0.0
                 data = loaders(train, *other, share=share, batch=settings.batch, seed=settings.seed)
-                prepared = preprocessing_of(sources[settings.source], image)
-                data = replace(data, text=f"{data.text} {prepared}".rstrip())
+                data = replace(data, text=f"{data.text} {prepared.text}" if prepared else data.text)
                 first = checks.first_batch(data.train, settings.source)
                 split(first)
                 self._ready = Ready(made_of, data, first, classes_of(data.train))
             return self._ready
         finally:
             lock.release()
+
+    def _preprocessing(self, wanted: str) -> Preprocessing | None:
+        """What prepares images; None for a model that takes none."""
+        image = self._image()
+        if wanted == SIZED:
+            return None if image is None else sized(image)
+        if wanted:
+            return chosen_preprocessing(wanted, self.namespace())
+        there = [(name, id(value)) for name, value in find_transforms(self.namespace())]
+        if there != self._there:
+            # A training changes the weights by which they were recognised: what was found once holds.
+            self._own = own_preprocessing(self._model(), image, self.namespace()) or self._own
+            self._there = there
+        if self._own is not None or image is None:
+            return self._own
+        found = sized(image)
+        return replace(
+            found,
+            text=f"How its weights want images is not known. {found.text} Other preprocessing can be chosen: a "
+            "variable with a transform, or with the weights.",
+        )
 
     def release(self) -> None:
         """Let go of the data."""
@@ -309,8 +356,22 @@ def _wanted_still(stop: threading.Event) -> None:
         raise InputError(STOPPED)
 
 
+def _until(stop: threading.Event, batches: Iterator[Any]) -> Iterator[Any]:
+    """Batches until somebody stops that; a stop before the first one was meant for the training."""
+    before = stop.is_set()
+    for batch in batches:
+        if stop.is_set() and not before:
+            raise InputError("it was stopped.")
+        yield batch
+
+
 def _identity(value: Any) -> Any:  # noqa: ANN401
     return tuple(map(id, value)) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else id(value)
+
+
+def _kind(value: Any) -> str:  # noqa: ANN401 - a transform
+    """A transform in a word or two: the weights' name, or its class."""
+    return f"{type(value).__name__}.{value.name}" if isinstance(value, enum.Enum) else type(value).__name__
 
 
 def _learning(chosen: Learning | Lora) -> Learning:

@@ -37,6 +37,8 @@ class Settings:
         source: Key of what is learned from.
         validation: Key of what is measured; ``"split"`` keeps ``share`` of the source, ``"none"`` nothing.
         share: Part that is kept for validation.
+        transform: What prepares the images of a folder: a variable; ``"*"`` goes by size alone, empty is what the
+            weights want, where that is known.
         batch: Samples in a batch.
         optimizer: Its class.
         lr: Learning rate.
@@ -57,6 +59,7 @@ class Settings:
     source: str = ""
     validation: str = "split"
     share: float = 0.2
+    transform: str = ""
     batch: int = 32
     optimizer: str = "AdamW"
     lr: float = 1e-3

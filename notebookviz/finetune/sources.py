@@ -35,7 +35,6 @@ _MOST: Final = 40
 _LOOKED_AT: Final = 200
 _SECONDS: Final = 1.0
 _WORDS: Final = re.compile(r"_|(?<=[a-z0-9])(?=[A-Z])|(?<=[a-zA-Z])(?=\d)")
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as models of torchvision want it
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +172,12 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")  # noqa: PLR2004
 
 
-def data_set_of(source: Source, image: tuple[int, int, int] | None) -> Any:  # noqa: ANN401 - a Dataset or a loader
+def data_set_of(source: Source, transform: Any = None) -> Any:  # noqa: ANN401 - a Dataset or a loader
     """What a source is for PyTorch: a data set, or the loader itself.
 
     Args:
         source: The source.
-        image: Channels, height and width that the model takes; None where it takes no images.
+        transform: What prepares the images of a folder; None where the model takes none.
 
     Raises:
         InputError: An image folder for a model that takes no images.
@@ -187,38 +186,11 @@ def data_set_of(source: Source, image: tuple[int, int, int] | None) -> Any:  # n
         return TensorDataset(*map(_as_tensor, source.value))
     if source.kind != "folder":
         return source.value
-    if image is None:
+    if transform is None:
         raise InputError(f"{source.key} holds images; the model takes none.", hint="Choose other data.")
     from torchvision import datasets
 
-    return datasets.ImageFolder(str(source.value), image_transform(image))
-
-
-def image_transform(image: tuple[int, int, int]) -> Any:  # noqa: ANN401 - torchvision has no types
-    """Preprocessing for images that come without: as wide as the model takes them, ImageNet's mean and deviation."""
-    from torchvision import transforms
-
-    channels, height, width = image
-    steps = [transforms.Resize((height, width)), transforms.ToTensor()]
-    if channels == 1:
-        steps.insert(0, transforms.Grayscale())
-    else:
-        steps.append(transforms.Normalize(_MEAN, _STD))
-    return transforms.Compose(steps)
-
-
-def preprocessing_of(source: Source, image: tuple[int, int, int] | None) -> str:
-    """How the images of a folder are prepared, in words; nothing for data that prepares itself.
-
-    Example:
-        >>> preprocessing_of(Source("train", "folder", "", Path("train")), (1, 28, 28))
-        'Images become grey, 28×28; for other preprocessing make an ImageFolder with its transform.'
-    """
-    if source.kind != "folder" or image is None:
-        return ""
-    channels, height, width = image
-    done = f"grey, {height}×{width}" if channels == 1 else f"{height}×{width}, normalised as for ImageNet"
-    return f"Images become {done}; for other preprocessing make an ImageFolder with its transform."
+    return datasets.ImageFolder(str(source.value), transform)
 
 
 def _as_tensor(array: Any) -> torch.Tensor:  # noqa: ANN401 - a tensor or an array

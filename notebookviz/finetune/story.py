@@ -125,6 +125,7 @@ class Story(Watcher):
             self._curve.add(step.step, step.loss)
             left = step.seconds_left
             self._facts.update(
+                message="",
                 step=step.step,
                 epoch=step.epoch,
                 lr=step.lr,
@@ -154,6 +155,12 @@ class Story(Watcher):
                 "best": None if best is None else [best.epoch, best.name, _number(best.value), str(best.path or "")],
                 "last": str(training.last or ""),
             }
+        self._say(now=True)
+
+    def on_wait(self, what: str) -> None:
+        """Say what is awaited, until the next step."""
+        with self._lock:
+            self._facts["message"] = what
         self._say(now=True)
 
     def on_failure(self, error: BaseException) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
-from notebookviz.errors import InputError
-from notebookviz.finetune import nonfinite, sharing
+from notebookviz.errors import InputError, NotebookvizError
+from notebookviz.finetune import nonfinite, raised, sharing
 from notebookviz.finetune.events import Epoch, Step
 from notebookviz.finetune.memory import peak_memory
 from notebookviz.finetune.metrics import Meter, lower_is_better
@@ -18,8 +18,9 @@ from notebookviz.finetune.modes import Modes
 from notebookviz.finetune.plan import Plan, Progress
 from notebookviz.finetune.result import Best, Training
 from notebookviz.finetune.rng import Order, RandomState, mixed, seed_all, undisturbed
-from notebookviz.finetune.stopping import Stop
+from notebookviz.finetune.stopping import LeftError, Stop
 from notebookviz.finetune.tasks import Batch, Task, size_of, split
+from notebookviz.finetune.waiting import Waiting
 from notebookviz.turns import Turn
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 
 _SYNCED: Final = nullcontext()
+_METRIC: Final = "The metric"
+_OPTIMIZER: Final = "The optimiser"
 
 
 class NotFiniteError(Exception):
@@ -91,12 +94,15 @@ class Trainer:
         self.resumed: RandomState | None = None
         self._callbacks = callbacks
         self._stop = Stop(stop)
+        self._waiting = Waiting(self._stop, self._say_awaited)
         self._lock = lock or Turn()
         self._keep = keep
         self._runner = model
         self._learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._guard = nonfinite.Guard(model)
         self._steps: int | None = None
+        self._calls = ""  # whose code runs now, and when, should it raise
+        self._when = ""
 
     @property
     def steps_per_epoch(self) -> int | None:
@@ -118,6 +124,10 @@ class Trainer:
                 self._prepare()
                 stopped, finished = self._epochs(modes, order)
                 last = self._keep(self, "last")
+            except NotebookvizError:
+                raise
+            except Exception as error:
+                raise self._told(error) from error
             finally:
                 modes.restore()
                 order.release()
@@ -125,9 +135,36 @@ class Trainer:
                 self._forget_gradients()
         now = self.progress
         training = Training(tuple(now.records), stopped, finished, now.step, now.best, last, self.task.kind)
-        for callback in self._callbacks:
-            callback.on_end(training)
+        self._when = "at the end"
+        try:
+            self._call("on_end", training)
+        except Exception as error:
+            raise self._told(error) from error
         return training
+
+    def _call(self, method: str, fact: Any) -> None:  # noqa: ANN401 - a Step, an Epoch, a Training
+        """Tell all callbacks."""
+        for callback in self._callbacks:
+            self._calls = f"{type(callback).__name__}.{method}"
+            getattr(callback, method)(fact)
+        self._calls = ""
+
+    def _say_awaited(self, what: str) -> None:
+        for callback in self._callbacks:
+            getattr(callback, "on_wait", lambda _: None)(what)
+
+    def _told(self, error: Exception) -> Exception:
+        """What the user's code raised, in a sentence; errors of this loop's own stay as they are."""
+        if not self._calls:
+            return error
+        now = self.progress
+        when = self._when or f"in step {now.step + 1:,}, epoch {now.epoch + 1} of {self.plan.epochs}"
+        what = f"The metric {self.meter.current!r}" if self._calls == _METRIC else self._calls
+        if self._calls == _OPTIMIZER:
+            state = "The weights may hold a part of this step."
+        else:
+            state = f"The weights are those after step {now.step:,}." if now.step else "The weights are as they were."
+        return raised.told(error, what, when, state)
 
     def _prepare(self) -> None:
         self._runner = self.accelerator.prepare_model(self.model)
@@ -152,13 +189,19 @@ class Trainer:
                 whole = whole and self._close_epoch()
             except NotFiniteError as error:
                 return str(error), False
+            except LeftError as error:
+                return f"{self._stopped()} {error}", False
             if not whole:
-                return f"Stopped after step {now.step:,}, in epoch {now.epoch + 1} of {self.plan.epochs}.", False
+                return self._stopped(), False
             best = now.best
             if self.plan.patience is not None and best and now.epoch - best.epoch >= self.plan.patience:
                 said = f"{best.name} has not improved for {self.plan.patience} epochs"
                 return f"{said}: it was {best.value:.4g} in epoch {best.epoch}.", True
         return f"All {self.plan.epochs} epochs are done.", True
+
+    def _stopped(self) -> str:
+        now = self.progress
+        return f"Stopped after step {now.step:,}, in epoch {now.epoch + 1} of {self.plan.epochs}."
 
     def _train(self, order: Order) -> bool:
         """One pass over the training data from where it stands; False when it was asked to stop."""
@@ -166,7 +209,9 @@ class Trainer:
         per_epoch = self.steps_per_epoch
         self._steps = None if per_epoch is None else per_epoch * self.plan.epochs
         order.start(now.epoch + 1)
-        batches = iter(self.loader)
+        self._when = ""
+        self._calls = "train_loader"
+        batches = self._waiting.batches(self.loader, "train_loader")
         for _ in range(now.batches):
             next(batches)
         if self.resumed is not None and now.batches:
@@ -176,7 +221,11 @@ class Trainer:
         self.resumed = None
         began = time.perf_counter()
         for window in _windows(batches, self.plan.accumulate):
-            loss, lr, samples, norm = self._step(window)
+            try:
+                loss, lr, samples, norm = self._step(window)
+            except Exception:
+                self._guard.back()
+                raise
             now.step += 1
             now.batches += len(window)
             now.loss_sum += loss * samples
@@ -185,13 +234,15 @@ class Trainer:
             began += seconds
             now.epoch_seconds += seconds
             now.seconds += seconds
-            step = Step(now.step, self._steps, now.epoch + 1, loss, lr, samples, now.seconds, norm)
-            for callback in self._callbacks:
-                callback.on_step(step)
+            self._when = f"after step {now.step:,}, in epoch {now.epoch + 1} of {self.plan.epochs}"
+            self._call("on_step", Step(now.step, self._steps, now.epoch + 1, loss, lr, samples, now.seconds, norm))
+            self._when = ""
             if self.plan.save_every and now.step % self.plan.save_every == 0:
                 self._keep(self, "last")
             if self._stop.asked:
                 return False
+            self._calls = "train_loader"
+        self._calls = ""
         return True
 
     def _step(self, window: list[Any]) -> tuple[float, float, int, float | None]:
@@ -203,10 +254,14 @@ class Trainer:
             loss, samples = self._gradients(window)
             if self.plan.clip is not None:
                 norm = float(self.accelerator.clip_grad_norm_(self._learning, self.plan.clip))
+            self._calls = _OPTIMIZER
             self.optimizer.step()
             if self.scheduler is not None and not self.plan.step_per_epoch:
+                self._calls = "The scheduler"
                 self.scheduler.step()
+            self._calls = _OPTIMIZER
             self.optimizer.zero_grad()
+            self._calls = ""
         return loss, lr, samples, norm
 
     def _gradients(self, window: list[Any]) -> tuple[float, int]:
@@ -216,7 +271,9 @@ class Trainer:
         for batch, size in zip(window, sizes, strict=True):
             part = self._part(batch)
             with _SYNCED if batch is window[-1] else self.accelerator.no_sync(self._runner):
+                self._calls = "The model"
                 outputs = self._runner(*part.args, **part.kwargs)
+                self._calls = "The loss"
                 loss = self.task.losses(outputs, part.targets)
                 if not isinstance(loss, torch.Tensor) or loss.dim() or not loss.requires_grad:
                     raise _no_loss(loss)
@@ -226,8 +283,11 @@ class Trainer:
                 if not math.isfinite(value):
                     self._explain(part, value)
                 share = size / most
+                self._calls = "The backward pass"
                 self._backward(loss if share == 1 else loss * share)
+            self._calls = _METRIC
             self.meter.add(outputs, part.targets)
+            self._calls = ""
             mean += value * share
             seen += samples
         return mean, seen
@@ -261,20 +321,28 @@ class Trainer:
         """Validate, record, keep; False when it was asked to stop meanwhile."""
         now = self.progress
         began = time.perf_counter()
+        self._when, self._calls = f"after epoch {now.epoch + 1} of {self.plan.epochs}", _METRIC
         metrics = {f"train_{name}": value for name, value in self.meter.values().items()}
         val_loss = None
         if self.val_loader is not None:
             state = self.meter.state()
             self.meter.reset()
-            val_loss = self._validate(self.val_loader)
+            try:
+                val_loss = self._validate(self.val_loader)
+            except LeftError:
+                self.meter.load(state)
+                raise
             if val_loss is None:
                 self.meter.load(state)
                 return False
+            self._calls = _METRIC
             metrics |= {f"val_{name}": value for name, value in self.meter.values().items()}
         self.meter.reset()
         now.epoch += 1
         train_loss = now.loss_sum / max(now.samples, 1)
+        self._calls = "The scheduler"
         self._step_schedule(train_loss if val_loss is None else val_loss)
+        self._calls = ""
         spent = time.perf_counter() - began
         now.seconds += spent
         record = Epoch(
@@ -294,8 +362,7 @@ class Trainer:
         self._judge(record)
         if now.epoch < self.plan.epochs:
             self._keep(self, "last")
-        for callback in self._callbacks:
-            callback.on_epoch(record)
+        self._call("on_epoch", record)
         return not (self._stop.asked and now.epoch < self.plan.epochs)
 
     def _validate(self, loader: Iterable[Any]) -> float | None:
@@ -303,16 +370,22 @@ class Trainer:
         total, count = 0.0, 0
         with undisturbed(), torch.no_grad():
             seed_all(mixed(self.plan.seed, self.progress.epoch, -1))
-            for batch in loader:
+            self._calls = "val_loader"
+            for batch in self._waiting.batches(loader, "val_loader"):
                 part = self._part(batch)
                 with self._lock:
+                    self._calls = "The model"
                     outputs = self.model(*part.args, **part.kwargs)
+                    self._calls = "The loss"
                     loss = float(self.task.losses(outputs, part.targets))
+                    self._calls = _METRIC
                     self.meter.add(outputs, part.targets)
+                self._calls = "val_loader"
                 total += loss * part.size
                 count += part.size
                 if self._stop.asked and self._processes == 1:
                     return None
+        self._calls = ""
         mean = total / max(count, 1)
         return mean if self._processes == 1 else self._everywhere(mean, count)[0]
 

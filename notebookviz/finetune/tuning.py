@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +19,9 @@ from notebookviz.finetune.metrics import default_metrics, named_metrics
 from notebookviz.finetune.plan import Plan
 from notebookviz.finetune.running import training_of
 from notebookviz.finetune.schedules import check_steps, make_optimizer, make_schedule
+from notebookviz.finetune.stopping import Stop
 from notebookviz.finetune.trainer import Trainer
+from notebookviz.finetune.waiting import Waiting
 from notebookviz.finetune.watching import Start, watched
 from notebookviz.turns import lock_of
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from notebookviz.finetune.events import Callback
     from notebookviz.finetune.result import Training
     from notebookviz.finetune.tasks import Kind, Loss
+    from notebookviz.finetune.watching import Watcher
 
 Precision = Literal["no", "bf16", "fp16"]
 
@@ -126,7 +130,8 @@ def fine_tune(  # noqa: PLR0913 - the options are keywords, and each is document
         accelerating(accelerator, precision) as prepared,
         watched(model) as watchers,
     ):
-        prospect = checks.check(model, train_loader, val_loader, task=task, loss=loss, labels=labels)
+        waiting = Waiting(Stop(asked), partial(_say_awaited, watchers))
+        prospect = checks.check(model, train_loader, val_loader, task=task, loss=loss, labels=labels, waiting=waiting)
         model.to(prepared.device)
         rates = {"lr": lr, "layer_decay": layer_decay, "weight_decay": weight_decay}
         plain = make_optimizer(model, optimizer, **rates)
@@ -174,6 +179,11 @@ def fine_tune(  # noqa: PLR0913 - the options are keywords, and each is document
         for watcher in watchers:
             watcher.on_start(start)
         return trainer.run()
+
+
+def _say_awaited(watchers: Iterable[Watcher], what: str) -> None:
+    for watcher in watchers:
+        watcher.on_wait(what)
 
 
 def _check_options(model: object, **counts: object) -> None:

@@ -7,7 +7,6 @@ import json
 import pprint
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,7 +16,7 @@ from notebookviz.errors import InputError, MissingExtraError
 from notebookviz.files import write_atomically
 from notebookviz.finetune import recipes
 from notebookviz.finetune.modes import frozen_norms
-from notebookviz.loading import read_tensors
+from notebookviz.finetune.pretrained import equal, public_name, recognised
 from notebookviz.modules import Modules
 from notebookviz.writing.code import Names, UnwritableError, import_lines, literal, make, needed, written
 
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from torch import Tensor, nn
+
+    from notebookviz.finetune.pretrained import Pretrained
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +36,11 @@ class Built:
         load: The cell that makes the model.
         head: The cell that gives it its head.
         tensors: The starting values that these cells don't give, to be kept in a file.
-        weights: The expression of torchvision's weights, where they were recognised.
-        known: Their own preprocessing.
     """
 
     load: str
     head: str
     tensors: Mapping[str, Tensor]
-    weights: str = ""
-    known: Any = None
 
 
 def built(model: nn.Module, name: str, heads: Iterable[str], names: Names, seed: int) -> Built:
@@ -61,7 +58,7 @@ def built(model: nn.Module, name: str, heads: Iterable[str], names: Names, seed:
     """
     recipe = recipes.model_recipe(model)
     state = {key: value for key, value in model.state_dict().items() if isinstance(value, torch.Tensor)}
-    weights = _recognised(recipe, state)
+    weights = recognised(recipe, state)
     if recipe is None:
         if names.of(model) != name:
             raise InputError(
@@ -75,27 +72,42 @@ def built(model: nn.Module, name: str, heads: Iterable[str], names: Names, seed:
     else:
         load, bare = _load(recipe, name, weights)
         found = weights.tensors if weights is not None else {}
-        tensors = {key: value for key, value in state.items() if not _equal(found.get(key), value)}
+        tensors = {key: value for key, value in state.items() if not equal(found.get(key), value)}
     changed = _changed(model, bare) if recipe is not None else [path for path in heads if _writable(model, path, names)]
     head, made = _head(model, name, changed or list(heads), names, seed, new=bool(changed))
-    tensors = {key: value for key, value in tensors.items() if not _equal(made.get(key), value)}
-    return Built(load, head, tensors, weights.text if weights else "", weights.transform if weights else None)
+    tensors = {key: value for key, value in tensors.items() if not equal(made.get(key), value)}
+    return Built(load, head, tensors)
 
 
-def keep(tensors: Mapping[str, Tensor], path: str | None) -> str:
-    """Write starting values to a file, without pickle; without a path it is named after its content.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The file with the starting values; nothing is written before :meth:`write`.
 
-    Raises:
-        InputError: The file can't be written.
+    Attributes:
+        path: Where it goes.
+        data: What goes into it.
     """
+
+    path: str
+    data: bytes
+
+    def write(self) -> None:
+        """Write it, whole or not at all.
+
+        Raises:
+            InputError: It can't be written.
+        """
+        write_atomically(self.path, self.data)
+
+
+def start(tensors: Mapping[str, Tensor], path: str | None) -> Start:
+    """Starting values as a file without pickle; without a path it is named after its content."""
     try:
         from safetensors.torch import save
     except ImportError as error:
         raise MissingExtraError("safetensors", extra="train") from error
     data = save({key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()})
-    path = path or f"fine_tuning_start_{hashlib.sha256(data).hexdigest()[:8]}.safetensors"
-    write_atomically(path, data)
-    return path
+    return Start(path or f"fine_tuning_start_{hashlib.sha256(data).hexdigest()[:8]}.safetensors", data)
 
 
 def start_cell(name: str, path: str, count: int, total: int) -> str:
@@ -165,33 +177,7 @@ def norms_lines(model: nn.Module, name: str) -> list[str]:
     return [f"for key in {own!r}:  # frozen norms keep their statistics", f"    {name}.get_submodule(key).eval()"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Weights:
-    text: str
-    tensors: Mapping[str, Tensor]
-    transform: Any
-
-
-def _recognised(recipe: Mapping[str, Any] | None, state: Mapping[str, Tensor]) -> _Weights | None:
-    """Weights of torchvision that lie in the download folder and are those of the model, but for its head."""
-    if recipe is None or recipe["library"] != "torchvision":
-        return None
-    from torchvision.models import get_model_weights
-
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    for entry in get_model_weights(recipe["name"]):
-        path = folder / str(entry.url).rpartition("/")[2]
-        if not path.is_file():
-            continue
-        tensors = read_tensors(path)
-        same = [key for key, value in tensors.items() if key in state and _equal(value, state[key])]
-        if len(same) > len(state) // 2:
-            kept = {key: tensors[key] for key in same}
-            return _Weights(f"torchvision.models.{type(entry).__name__}.{entry.name}", kept, entry.transforms())
-    return None
-
-
-def _load(recipe: Mapping[str, Any], name: str, weights: _Weights | None) -> tuple[str, dict[str, torch.Size]]:
+def _load(recipe: Mapping[str, Any], name: str, weights: Pretrained | None) -> tuple[str, dict[str, torch.Size]]:
     """The cell that builds a model by its library, and the shapes that it has then."""
     library, known = recipe["library"], recipe["name"]
     with torch.device("meta"):
@@ -203,7 +189,7 @@ def _load(recipe: Mapping[str, Any], name: str, weights: _Weights | None) -> tup
 
         lines += ["import torchvision", ""]
         if weights is not None:
-            lines.append(f"weights = {weights.text}")
+            lines.append(f"weights = {public_name(weights.entry)}")
         given = "weights=weights" if weights is not None else "weights=None"
         if "weights_backbone" in recipes.builder_options(known):
             given += ", weights_backbone=None"
@@ -279,7 +265,3 @@ def _head(  # noqa: PLR0913 - what the cell is about
         kind = "" if dtypes[path] == torch.get_default_dtype() else f".to({dtypes[path]})"
         lines.append(f"{name}{places.expression(path)} = {code.text}{kind}")
     return "\n".join(lines), made
-
-
-def _equal(one: Tensor | None, other: Tensor) -> bool:
-    return one is not None and one.shape == other.shape and one.dtype == other.dtype and torch.equal(one, other.cpu())

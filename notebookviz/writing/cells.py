@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import torch
+
 from notebookviz.capture import capture
 from notebookviz.errors import InputError
 from notebookviz.finetune import checks
 from notebookviz.finetune.labels import class_names
+from notebookviz.finetune.preprocessing import own_preprocessing
 from notebookviz.finetune.rng import undisturbed
 from notebookviz.finetune.tasks import split
 from notebookviz.finetune.tuning import fine_tune
-from notebookviz.writing import building
+from notebookviz.turns import lock_of
+from notebookviz.writing import building, lora
 from notebookviz.writing.code import Names
 from notebookviz.writing.feeding import fed
 from notebookviz.writing.stepping import Steps
@@ -115,8 +119,6 @@ def fine_tune_cells(
             hint=f"Its options are those of fine_tune: {', '.join(_DEFAULTS)}.",
         )
     given = {**_DEFAULTS, **options}
-    if given["precision"] == "fp16":
-        raise InputError("Cells are written for full precision and bfloat16.", hint="Pass precision='bf16', or None.")
     known = Names(dict(vars(sys.modules["__main__"]) if names is None else names))
     with undisturbed():
         return _written(model, (train_loader, val_loader), known, None if start is None else str(start), given)
@@ -128,8 +130,6 @@ def session_cells(session: Session, settings: Settings) -> dict[str, list[str]]:
     Raises:
         InputError: Something is wrong with what was set, or can't be written as source.
     """
-    if settings.learn == "lora":
-        raise InputError("LoRA is not written as cells.", hint="Choose another way to learn, or train it here.")
     with session.tried(settings) as (model, data, options):
         written = fine_tune_cells(model, data.train, data.validation, names=session.namespace(), **options)
     return {"cells": list(written.sources), "notes": list(written.notes)}
@@ -139,38 +139,56 @@ def _written(
     model: nn.Module, loaders: tuple[Any, Any], names: Names, start: str | None, options: Mapping[str, Any]
 ) -> Cells:
     train_loader, val_loader = loaders
-    task, loss, labels = options["task"], options["loss"], options["labels"]
+    task, loss, labels, seed = options["task"], options["loss"], options["labels"], options["seed"]
     prospect = checks.check(model, train_loader, val_loader, task=task, loss=loss, labels=labels)
     first = checks.first_batch(train_loader, "train_loader")
     part = split(first, keep_labels=loss is None)
     name = names.of(model) or "model"
-    made = building.built(model, name, prospect.heads, names, options["seed"])
-    data = fed(train_loader, val_loader, names, seed=options["seed"], weights=(made.weights, made.known))
+    with lock_of(model), lora.bare(model, seed) as adapters:
+        made = building.built(model, name, prospect.heads, names, seed)
+        own = own_preprocessing(model, _image(part), names.known)
+    data = fed(train_loader, val_loader, names, seed=seed, own=own)
     steps = Steps(model, name, prospect.task, part, bool(part.kwargs), _plain(model, part), options, names, data)
     labels = tuple(labels or class_names(train_loader) or ())
     notes = [f"{option}= is not written into the cells." for option in _UNUSED if options[option] != _DEFAULTS[option]]
+    tensors, beside, after = made.tensors, [], []
+    by_name = made.load.endswith("__name__)")
+    if adapters is not None:
+        tensors = {adapters.renamed(key): value for key, value in tensors.items()} | dict(adapters.tensors)
+        beside, after = [adapters.cell(name, names, seed, own=by_name)], [lora.merge_cell(name, 9)]
     starts = []
-    if made.tensors:
-        start = building.keep(made.tensors, start)
-        starts = [building.start_cell(name, start, len(made.tensors), len(model.state_dict()))]
-        notes.append(f"The weights that training starts from are in {Path(start).name!r}.")
-    own = sorted(names.used - {name})
-    if own or made.load.endswith("__name__)"):
-        used = ", ".join(dict.fromkeys([*([name] if made.load.endswith("__name__)") else []), *own]))
-        notes.append(f"The cells use what your own cells make: {used}.")
+    kept = building.start(tensors, start) if tensors else None
+    if kept is not None:
+        starts = [building.start_cell(name, kept.path, len(tensors), len(model.state_dict()))]
+        notes.append(f"The weights that training starts from are in {Path(kept.path).name!r}.")
+    used = sorted(names.used - {name})
+    if used or by_name:
+        said = ", ".join(dict.fromkeys([*([name] if by_name else []), *used]))
+        notes.append(f"The cells use what your own cells make: {said}.")
     sources = [
         made.load,
         made.head,
+        *beside,
         *starts,
-        building.learning_cell(model, name),
+        (building if adapters is None else lora).learning_cell(model, name),
         data.source,
         f"{steps.loss_cell()}\n\n\n{steps.measure_cell()}",
         steps.optimizer_cell(),
         steps.loop_cell(),
         steps.evaluation_cell(labels or None),
-        _show(name),
+        *after,
+        _show(name, 9 + len(after)),
     ]
+    if kept is not None:
+        kept.write()  # last: what is refused leaves no file
     return Cells(tuple(sources), tuple(notes))
+
+
+def _image(part: Any) -> tuple[int, int, int] | None:  # noqa: ANN401 - a Batch
+    """Channels, height and width of what the model is given; None where it is given no images."""
+    given = part.args[0] if part.args else part.kwargs.get("pixel_values")
+    is_image = isinstance(given, torch.Tensor) and given.dim() == 4  # noqa: PLR2004 - batch, channels, height, width
+    return (given.shape[1], given.shape[2], given.shape[3]) if is_image else None
 
 
 def _plain(model: nn.Module, part: Any) -> bool:  # noqa: ANN401 - a Batch
@@ -183,9 +201,9 @@ def _plain(model: nn.Module, part: Any) -> bool:  # noqa: ANN401 - a Batch
     return True
 
 
-def _show(name: str) -> str:
+def _show(name: str, number: int) -> str:
     return (
-        "# 9. Look at it.\n"
+        f"# {number}. Look at it.\n"
         "try:\n"
         "    from notebookviz import show\n"
         "except ImportError:\n"

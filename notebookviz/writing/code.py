@@ -35,16 +35,18 @@ _KNOWN: Final = (
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 # Places and numbers that a value is made with, but that change nothing of what it is.
 _UNSAID: Final = frozenset({"device", "dtype", "download", "args", "kwargs"})
+_FEW: Final = 16  # numbers of a tensor that stands in a cell
 _LONGEST: Final = 20_000  # characters of one expression: a list of all files is no cell
 # Variables that the cells set themselves before they last use one of the notebook's.
 TAKEN: Final = frozenset(
     re.findall(
         r"\w+",
         """
-        Augmented DataLoader F RandomSampler Subset TensorDataset apart blocks device epochs evaluate factor functools
-        groups hashlib key kept learning loss_of loss_of_scores lr math measure module named nn np optimizer order
-        outputs_of own parameter parts preprocessing random rate rising schedule scores_of seed_all seed_of settings
-        shuffled steps timm torch torchvision weight_decay weights
+        Augmented DataLoader F LoraConfig RandomSampler Subset TensorDataset apart blocks child config device epochs
+        evaluate factor full functools groups half hashlib inject_adapter_in_model key kept layer layers learning
+        loss_of loss_of_scores lr math measure module named nn np optimizer order outputs_of own parameter parent parts
+        preprocessing processor random rate re rising scaler schedule scores_of seed_all seed_of settings shuffled steps
+        timm torch torchvision weight_decay weights
         """,
     )
 )
@@ -225,8 +227,20 @@ def _settings_of(value: object) -> dict[str, Any]:
     return found
 
 
+def _numbers(value: torch.Tensor) -> Code:
+    """A few numbers of which all bits can be written: a mean and a deviation, weights of classes."""
+    plain = value.device.type == "cpu" and not value.requires_grad and type(value) is torch.Tensor
+    if not plain or value.numel() > _FEW or value.dtype not in (torch.float32, torch.float64, torch.int64):
+        raise UnwritableError(f"a tensor of {tuple(value.shape)} has no name")
+    numbers = written(value.tolist(), Names({})).text
+    kind = "" if value.dtype in (torch.float32, torch.int64) else f", dtype={value.dtype}"
+    return Code(f"torch.tensor({numbers}{kind})", frozenset({"import torch"}))
+
+
 def _made(value: Any, names: Names) -> Code:  # noqa: ANN401
-    """The call of a constructor, checked by calling it."""
+    """The call of a constructor, checked by calling it; of a tensor its numbers."""
+    if isinstance(value, torch.Tensor):
+        return _numbers(value)
     kind = _imported(type(value))
     settings = settings_of(value)
     for unpack in (False, True):  # presets of torchvision keep a number as a list of one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,15 @@ from torch.utils.data import DataLoader, RandomSampler, SequentialSampler, Subse
 
 from notebookviz.errors import InputError
 from notebookviz.finetune.augmenting import Augmented
+from notebookviz.finetune.pretrained import public_name
+from notebookviz.finetune.processed import Processed
 from notebookviz.finetune.recipes import transform_recipe
 from notebookviz.writing.code import TAKEN, Code, Names, UnwritableError, import_lines, written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
+
+    from notebookviz.finetune.preprocessing import Preprocessing
 
 ORDER = "order"  # the generator of the training data's order
 EMBEDDED = 400  # indices of a split that may stand in a cell
@@ -77,7 +82,7 @@ class Fed:
         return "\n".join(["# 4. The data.", *import_lines(self.imports), "", "", SEEDING, "", "", *self.lines])
 
 
-def fed(train: Any, val: Any, names: Names, *, seed: int, weights: tuple[str, Any]) -> Fed:  # noqa: ANN401
+def fed(train: Any, val: Any, names: Names, *, seed: int, own: Preprocessing | None) -> Fed:  # noqa: ANN401
     """How the loaders are made.
 
     Args:
@@ -85,12 +90,12 @@ def fed(train: Any, val: Any, names: Names, *, seed: int, weights: tuple[str, An
         val: The validation loader, or None.
         names: The notebook's variables.
         seed: Of the training, tried for splits.
-        weights: The expression of the model's known weights, and their own preprocessing.
+        own: The preprocessing that the model's weights want, where it is known.
 
     Raises:
         InputError: Something can't be written as source, and has no name.
     """
-    writer = _Writer(Fed(), names, seed, *weights)
+    writer = _Writer(Fed(), names, seed, own)
     writer.fed.imports |= {"import hashlib", "import random", "import numpy as np", "import torch"}
     writer.fed.train = writer.loader(train, "train")
     if val is not None:
@@ -99,12 +104,12 @@ def fed(train: Any, val: Any, names: Names, *, seed: int, weights: tuple[str, An
 
 
 class _Writer:
-    def __init__(self, fed: Fed, names: Names, seed: int, weights: str, known: Any) -> None:  # noqa: ANN401
+    def __init__(self, fed: Fed, names: Names, seed: int, own: Preprocessing | None) -> None:
         self.fed = fed
         self._names = names
         self._seed = seed
-        self._weights = weights
-        self._known = None if known is None else transform_recipe(known)
+        self._own = own
+        self._own_recipe = None if own is None or own.origin is None else transform_recipe(own.transform)
         self._bases: dict[int, str] = {}
 
     def loader(self, loader: Any, part: str) -> str:  # noqa: ANN401
@@ -261,18 +266,49 @@ class _Writer:
         return code.text
 
     def _written(self, value: Any) -> Code:  # noqa: ANN401
-        """A value, with the weights' own preprocessing by its own name."""
+        """A value; its preprocessing by a name, where plain code says better than its settings where it comes from."""
         transform = getattr(value, "transform", None)
-        if self._known is not None and transform is not None and transform_recipe(transform) == self._known:
-            # The same settings under a name: whoever reads the cell sees where they come from.
-            known: Mapping[str, Any] = {**self._names.known, "preprocessing": transform}
-            code = written(value, Names(known, taken=TAKEN - {"preprocessing"}))
-            line = f"preprocessing = {self._weights}.transforms()"
-            if line not in self.fed.lines:
-                self.fed.lines.append(line)
-            self.fed.imports.add("import torchvision")
-            return code
-        return written(value, self._names)
+        lines, imports = self._preprocessing(transform)
+        if not lines:
+            return written(value, self._names)
+        names = Names({**self._names.known, "preprocessing": transform}, taken=TAKEN - {"preprocessing"})
+        code = written(value, names)
+        self._names.used.update(names.used - {"preprocessing"})
+        if lines[0] not in self.fed.lines:
+            self.fed.lines += lines
+        self.fed.imports |= imports
+        return code
+
+    def _preprocessing(self, transform: Any) -> tuple[list[str], frozenset[str]]:  # noqa: ANN401
+        """Lines that make ``preprocessing``; none where the transform is written like any other value."""
+        if isinstance(transform, Processed):
+            code = _processor(transform.processor, self._names)
+            call = 'processor(image, return_tensors="pt")["pixel_values"][0]'
+            return [f"processor = {code.text}", "", "", "def preprocessing(image):", f"    return {call}", "", ""], (
+                code.imports
+            )
+        own = self._own
+        if own is None or self._own_recipe is None or self._names.of(transform):
+            return [], frozenset()
+        if transform_recipe(transform) != self._own_recipe:
+            return [], frozenset()
+        if isinstance(own.origin, enum.Enum):
+            return [f"preprocessing = {public_name(own.origin)}.transforms()"], frozenset({"import torchvision"})
+        given = ", ".join(f"{name}={written(value, Names({})).text}" for name, value in own.settings.items())
+        return [f"preprocessing = timm.data.create_transform({given})"], frozenset({"import timm"})
+
+
+def _processor(processor: Any, names: Names) -> Code:  # noqa: ANN401 - of transformers
+    """An image processor by its name, or by its class and what differs from its defaults."""
+    name = names.of(processor)
+    if name:
+        return Code(name)
+    kind, settings, usual = type(processor), processor.to_dict(), type(processor)().to_dict()
+    changed = {key: value for key, value in settings.items() if key not in usual or usual[key] != value}
+    if kind.from_dict(changed).to_dict() != settings:
+        raise UnwritableError(f"{kind.__name__} can't be made again from its settings")
+    made, given = written(kind, names), written(changed, Names({}))
+    return Code(f"{made.text}.from_dict({given.text})", made.imports | given.imports)
 
 
 def _slices(shuffled: list[int], indices: list[int]) -> Iterator[str]:

@@ -36,6 +36,18 @@ def scores_of(outputs):
         main = next(item for item in tensors if item.is_floating_point() and item.dim())
     return [main, *(item for item in tensors if item is not main and item.shape[:2] == main.shape[:2])]'''
 
+_FULL = '''\
+def full(outputs):
+    """Outputs in full precision."""
+    if isinstance(outputs, torch.Tensor):
+        return outputs.float() if outputs.dtype in (torch.float16, torch.bfloat16) else outputs
+    if isinstance(outputs, dict):
+        return type(outputs)({key: full(value) for key, value in outputs.items()})
+    if isinstance(outputs, (tuple, list)):
+        parts = [full(value) for value in outputs]
+        return type(outputs)(*parts) if hasattr(outputs, "_fields") else type(outputs)(parts)
+    return outputs'''
+
 _MEASURES = {
     "single-label": '''\
 def measure(scores, targets):
@@ -91,19 +103,24 @@ class Steps:
         """The loss, and how a batch is taken apart."""
         lines = ["# 5. The loss.", "import torch", "from torch.nn import functional as F", ""]
         device = "torch.accelerator.current_accelerator() if torch.accelerator.is_available() else torch.device('cpu')"
-        lines += [f"device = {device}", f"{self.name}.to(device)", "", *self._apart(), ""]
+        lines += [f"device = {device}", f"{self.name}.to(device)"]
+        if self._scaled:
+            lines += ['half = device.type != "cpu"', "if not half:"]
+            lines += [
+                '    print("float16 with a scaled loss wants a GPU: on this CPU all is computed in full precision.")'
+            ]
+        lines += ["", *self._apart(), ""]
         if not self.plain:
             lines += ["", _SCORES, ""]
+        if self._half and not self.plain:
+            lines += ["", _FULL, ""]
         lines += ["", "def outputs_of(inputs):"]
         call = f"{self.name}(**inputs)" if self.mapping else f"{self.name}(*inputs)"
-        if self.options["precision"] == "bf16":
-            if not self.plain:
-                raise InputError(
-                    "Cells in bfloat16 are written for models that return one tensor only.",
-                    hint="Leave precision out, and add torch.autocast to the cells yourself.",
-                )
-            lines += ["    with torch.autocast(device.type, dtype=torch.bfloat16):"]
-            lines += [f"        return {call}.float()"]
+        if self._half:
+            enabled = ", enabled=half" if self._scaled else ""
+            lines += [f"    with torch.autocast(device.type, dtype=torch.{self._half}{enabled}):"]
+            lines += [f"        outputs = {call}"]
+            lines += ["    return outputs.float()" if self.plain else "    return full(outputs)"]
         else:
             lines += [f"    return {call}"]
         return "\n".join([*lines, "", "", *self._loss()])
@@ -124,7 +141,8 @@ class Steps:
         lines += [f"epochs, lr, weight_decay = {given}"]
         lines += self._groups()
         called = f"({kind.text})" if "(" in kind.text else kind.text
-        lines += [f"optimizer = {called}(groups)", *self._schedule()]
+        scaler = ["scaler = torch.amp.GradScaler(device.type, enabled=half)"] if self._scaled else []
+        lines += [f"optimizer = {called}(groups)", *scaler, *self._schedule()]
         return "\n".join(lines)
 
     def loop_cell(self) -> str:
@@ -171,6 +189,16 @@ class Steps:
                 '    print(f"{label!s:>16}  precision {hit:.3f}  recall {found:.3f} of {there}")',
             ]
         return "\n".join(lines)
+
+    @property
+    def _half(self) -> str:
+        """The type of mixed precision, by torch's name; empty without."""
+        return {"bf16": "bfloat16", "fp16": "float16"}.get(self.options["precision"], "")
+
+    @property
+    def _scaled(self) -> bool:
+        """Whether the loss is scaled, so that small gradients are not lost."""
+        return bool(self._half == "float16")
 
     @property
     def _judged(self) -> bool:
@@ -316,13 +344,15 @@ class Steps:
         clip = []
         if options["clip"] is not None:
             clip = [f"        torch.nn.utils.clip_grad_norm_(list(named.values()), {_number(options['clip'])})"]
-        end = [*clip, "        optimizer.step()"]
+            clip = [*(["        scaler.unscale_(optimizer)"] if self._scaled else []), *clip]
+        scaled = ["        scaler.step(optimizer)", "        scaler.update()"]
+        end = [*clip, *(scaled if self._scaled else ["        optimizer.step()"])]
         end += ["        schedule.step()"] if self._stepping == "step" else []
         end += ["        optimizer.zero_grad()"]
         finite = ["if not torch.isfinite(loss):", '    raise RuntimeError("the loss is not finite")']
         if options["accumulate"] == 1:
             step = ["inputs, targets = apart(batch)", "loss = loss_of(outputs_of(inputs), targets)", *finite]
-            step += ["loss.backward()"]
+            step += ["scaler.scale(loss).backward()" if self._scaled else "loss.backward()"]
             tail = ["        total += float(loss.detach()) * len(targets)", "        count += len(targets)"]
             return [f"    for batch in {self.fed.train}:", *(f"        {line}" for line in step), *end, *tail]
         return [
@@ -334,7 +364,7 @@ class Steps:
             "            loss = loss_of(outputs_of(inputs), targets)",
             *(f"            {line}" for line in finite),
             "            share = len(targets) / whole",
-            "            (loss * share).backward()",
+            f"            {'scaler.scale(loss * share)' if self._scaled else '(loss * share)'}.backward()",
             "            mean += float(loss.detach()) * share",
             *end,
             "        total += mean * whole",

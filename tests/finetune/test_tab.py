@@ -20,6 +20,7 @@ from notebookviz.errors import InputError
 from notebookviz.finetune.advice import advice
 from notebookviz.finetune.evaluation import evaluate
 from notebookviz.finetune.events import Callback, Epoch
+from notebookviz.finetune.preprocessing import sized
 from notebookviz.finetune.running import stop_training
 from notebookviz.finetune.samples import png, samples
 from notebookviz.finetune.session import Session
@@ -108,31 +109,16 @@ def test_image_folders_are_found_by_variable_and_beside_the_notebook(tmp_path):
         ("place", "images in 2 folders: cat, dog"),
         ("flowers/train", "images in 2 folders: rose, tulip"),
     ]
-    data = data_set_of(found[0], (3, 16, 16))
+    data = data_set_of(found[0], sized((3, 16, 16)).transform)
     assert data[0][0].shape == (3, 16, 16)
     assert classes_of(loaders(data).train).names == ("cat", "dog")
     with pytest.raises(InputError, match="place holds images; the model takes none"):
         data_set_of(found[0], None)
 
 
-def test_how_the_images_of_a_folder_are_prepared_is_said(tmp_path):
-    for name in ("cat", "dog"):
-        (tmp_path / name).mkdir()
-        for at in range(4):
-            Image.new("RGB", (9, 7), "red").save(tmp_path / name / f"{at}.png")
-    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 2))
-    variables = {"place": str(tmp_path), "train_set": points()}
-    found = Session(lambda: model, lambda: variables, lambda: (3, 16, 16), Story(lambda _: None))
-    assert found.plan(Settings(source="place", batch=2, share=0.5))["data"]["text"] == (
-        "4 samples to learn from, 4 to validate. Images become 16×16, normalised as for ImageNet; "
-        "for other preprocessing make an ImageFolder with its transform."
-    )
-    assert found.plan(Settings(source="train_set", share=0.5))["data"]["text"].endswith("to validate.")
-
-
 def test_arrays_become_what_losses_want(tmp_path):
     names = {"X": np.zeros((6, 4)), "y": np.arange(6, dtype=np.uint8)}
-    x, y = data_set_of(find_sources(names, tmp_path)[0], None)[5]
+    x, y = data_set_of(find_sources(names, tmp_path)[0])[5]
     assert (x.dtype, y.dtype, int(y)) == (torch.float32, torch.int64, 5)
 
 
@@ -318,7 +304,7 @@ def test_what_can_not_be_measured_stays_trained(monkeypatch):
     def fails(*_, **__):
         raise RuntimeError("no metrics here")
 
-    monkeypatch.setattr("notebookviz.finetune.session.evaluate", fails)
+    monkeypatch.setattr("notebookviz.finetune.session.measure", fails)
     facts = found.run(Settings(source="train_set", batch=16, epochs=1), threading.Event(), lambda: None)
     assert facts == {"unmeasured": "It could not be measured: no metrics here"}
     assert model[2].out_features == 2
@@ -420,19 +406,28 @@ def test_who_can_not_be_told_ends_no_training():
     assert story.state == "done"
 
 
-def test_a_training_that_raises_is_told_as_failed():
+def test_what_was_learned_beside_the_layers_stays_when_the_training_breaks_off():
+    class Breaks(Dataset):
+        def __len__(self):
+            return 24
+
+        def __getitem__(self, at):
+            if at == 23 and lora_there(model):
+                raise OSError("the disk is gone")
+            return torch.full((4,), float(at)), at % 2
+
+    def lora_there(network):
+        return any("lora_" in name for name, _ in network.named_parameters())
+
     model = network()
-    found, told = session(model)
-
-    class Raises(Callback):
-        def on_step(self, step):
-            raise ValueError("no more")
-
-    data = TensorDataset(torch.randn(32, 4), torch.arange(32) % 10)
-    with pytest.raises(ValueError, match="no more"):
-        fine_tune(model, DataLoader(data, batch_size=8), callbacks=[Raises()], verbose=False)
-    assert (told[-1]["state"], told[-1]["message"]) == ("failed", "ValueError: no more")
-    del found
+    before = model[0].weight.detach().clone()
+    found, told = session(model, data=Breaks())
+    settings = Settings(source="data", learn="lora", validation="none", batch=4, lr=0.1)
+    with pytest.raises(InputError, match="train_loader raised OSError in step"):
+        found.run(settings, threading.Event(), lambda: None)
+    assert not lora_there(model)
+    assert not torch.equal(before, model[0].weight) or told[-1].get("step") is None
+    assert told[-1]["state"] == "failed"
 
 
 def test_who_reads_the_model_gets_a_turn_between_two_steps():

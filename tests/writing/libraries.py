@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.utils.data import DataLoader, Subset
 
-from notebookviz import Augmented, replace_head, train_only
+from notebookviz import Augmented, add_lora, replace_head, train_only
 
 WEIGHTS = "shufflenetv2_x0.5-f707e7126e.pth"  # where torchvision keeps what it has downloaded
 
@@ -43,6 +43,36 @@ def pictures(folder):
     val = Subset(data, sorted(order[:4]))
     options = {"epochs": 2, "seed": 3, "layer_decay": 0.5}
     return model, DataLoader(train, batch_size=4, shuffle=True), DataLoader(val, batch_size=4), options
+
+
+def folders(folder):
+    """Models whose own preprocessing the Fine-tune tab finds for images in a folder: by name, with their variables."""
+    import timm
+    import torchvision
+    from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
+
+    place = {"place": str(folder / "pets")}
+    torch.manual_seed(4)
+    config = ViTConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=32, patch_size=8
+    )
+    vit = folder / "vit"
+    ViTForImageClassification(config).save_pretrained(vit)
+    ViTImageProcessor(size={"height": 32, "width": 32}, image_mean=[0.1, 0.2, 0.3]).save_pretrained(vit)
+    weights = torchvision.models.ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1
+    return {
+        "folder, torchvision": (torchvision.models.shufflenet_v2_x0_5(), {**place, "wanted": weights}),
+        "folder, timm": (timm.create_model("mobilenetv3_small_050", pretrained=False), place),
+        "folder, transformers": (ViTForImageClassification.from_pretrained(vit), place),
+    }
+
+
+def beside():
+    """A model of transformers with LoRA whose first values no seed gives."""
+    model, train, val, options, rows = sentences()
+    torch.manual_seed(77)
+    add_lora(model, "*query", "*value", rank=2)
+    return model, train, val, options, rows
 
 
 def sentences():

@@ -20,6 +20,10 @@ from notebookviz.writing.code import TAKEN, Names, UnwritableError, make, writte
 HOSTILE = ['a"b', "x\ny", '"""', "{z}\\", "\u2028", "'); raise SystemExit('", "\ud800"]
 
 
+def weighted(scores, targets, weights):
+    return nn.functional.cross_entropy(scores, targets) * weights.sum()
+
+
 class Liar(str):
     """A text that says it is code."""
 
@@ -64,6 +68,7 @@ class Strange:
         re.IGNORECASE,
         nn.HuberLoss(delta=float("inf")),
         nn.CrossEntropyLoss(label_smoothing=np.float64(0.5)),
+        torch.tensor([0.1, float("inf"), 1 / 3]),
     ],
 )
 def test_what_is_written_is_equal(value):
@@ -78,7 +83,7 @@ def test_what_is_written_is_equal(value):
         re.IGNORECASE | re.MULTILINE,
         enum.Enum("Odd", {"a b": 1}, module="re")["a b"],
         functools.partial(torch.optim.SGD, **{"a b": 1}),
-        nn.CrossEntropyLoss(weight=torch.ones(3)),
+        nn.CrossEntropyLoss(weight=torch.ones(30)),
     ],
 )
 def test_what_has_no_source_is_refused(value):
@@ -152,10 +157,10 @@ def test_names_of_classes_folders_and_layers_are_text(tmp_path):
 
 
 def test_no_name_that_the_cells_set_is_the_notebooks(tmp_path):
-    data, weights = Rows(), torch.ones(4)
+    data, weights = Rows(), torch.ones(40)
     names = {"model": nn.Sequential(nn.Linear(4, 4)), "data": data, "weights": weights}
     with pytest.raises(InputError, match="a name that the cells don't set themselves"):
-        cells(names, DataLoader(data, 8), None, tmp_path, loss=nn.CrossEntropyLoss(weight=weights))
+        cells(names, DataLoader(data, 8), None, tmp_path, loss=functools.partial(weighted, weights=weights))
     made = cells(names, DataLoader(data, 8), None, tmp_path, layer_decay=0.5, accumulate=2)
     stored = set()
     for source in made.sources[:7]:

@@ -101,5 +101,11 @@ def trainings():
         "several labels": (plain(2), loader(x, several), loader(x, several), {}),
         "numbers": (plain(1), loader(x, sums), loader(x, sums, shuffle=False), {}),
         "two heads": (seeded(TwoHeads), loader(x, y, drop_last=True), val, {"epochs": 2}),
+        "two heads, bfloat16": (
+            seeded(TwoHeads),
+            loader(x, y, drop_last=True),
+            val,
+            {"epochs": 2, "precision": "bf16"},
+        ),
         "words": (seeded(Words), loader(ids, words), loader(ids, words), {"lr": 0.01}),
     }

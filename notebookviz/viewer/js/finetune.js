@@ -69,6 +69,7 @@ export class FineTune {
         try {
             const { result } = await this._parts.ask('tuning');
             this._steps.sources = result.sources;
+            this._steps.transforms = result.transforms;
             this._steps.folder = result.folder;
             this._take(result.run);
             await this._plan();

@@ -41,7 +41,7 @@ export class Run {
         this._title.textContent = run.epochs?.length || run.step ? `${STATES[run.state]}: epoch ${run.epoch} of ${run.planned}${where}` : STATES[run.state];
         this._bar.hidden = !going;
         this._bar.value = run.steps ? (run.step ?? 0) / run.steps : 0;
-        this._stop.hidden = !['preparing', 'running'].includes(run.state);
+        this._stop.hidden = !going;
         const inCell = waits && run.background === false;
         this._stop.disabled = inCell;
         this._stop.title = inCell ? 'A cell trains: use the notebook’s interrupt' : 'Stop after this step; what was learned is kept';

@@ -5,11 +5,12 @@ import { sample } from './sample.js';
 import { line } from './text.js';
 
 const DEFAULTS = {
-    head: 'fit', classes: 10, path: '', learn: 'head', blocks: 1, rank: 8, names: [], source: '', validation: 'split', share: 0.2, batch: 32,
+    head: 'fit', classes: 10, path: '', learn: 'head', blocks: 1, rank: 8, names: [], source: '', validation: 'split', share: 0.2, transform: '', batch: 32,
     optimizer: 'AdamW', lr: 0.001, schedule: 'cosine', epochs: 3, patience: 0, seed: 0, folder: null
 };
 const HEADS = [['fit', 'as many classes as the data'], ['count', 'this many classes'], ['keep', 'the head as it is']];
 const LEARNS = [['head', 'the head only'], ['last', 'the last blocks'], ['all', 'all of it'], ['lora', 'LoRA beside linear layers'], ['ticks', 'what is ticked in the table'], ['as is', 'as it is now']];
+const TRANSFORMS = [['', 'as the weights want them'], ['*', 'by size alone']];
 const NUMBERS = new Set(['classes', 'blocks', 'rank', 'share', 'batch', 'lr', 'epochs', 'patience', 'seed']);
 
 export class Steps {
@@ -41,7 +42,7 @@ export class Steps {
             this._step('head', '1', 'Head', this._choice('head', 'The model gets', HEADS), this._number('classes', 'Classes', { min: 1, step: 1 }), this._text('path', 'Layer', 'found by itself')),
             this._step('learn', '2', 'What learns', this._choice('learn', 'Train', LEARNS), this._number('blocks', 'Blocks', { min: 1, step: 1 }), this._number('rank', 'Rank', { min: 1, step: 1 }), colour),
             this._step('data', '3', 'Data and optimiser', this._choice('source', 'Learn from', []), look, this._choice('validation', 'Validate on', []),
-                this._number('share', 'Share', { min: 0.05, max: 0.9, step: 0.05 }), this._number('batch', 'Batch size', { min: 1, step: 1 }), this._samples,
+                this._number('share', 'Share', { min: 0.05, max: 0.9, step: 0.05 }), this._choice('transform', 'Prepare images', TRANSFORMS), this._number('batch', 'Batch size', { min: 1, step: 1 }), this._samples,
                 this._choice('optimizer', 'Optimiser', ['AdamW', 'SGD'].map((each) => [each, each])), this._number('lr', 'Learning rate', { min: 0, step: 'any' }),
                 this._choice('schedule', 'Schedule', ['cosine', 'linear', 'constant'].map((each) => [each, each])), this._rates, this.rates),
             this._step('run', '4', 'Run', this._number('epochs', 'Epochs', { min: 1, step: 1 }), this._number('patience', 'Stop after epochs without gain', { min: 0, step: 1 }),
@@ -64,6 +65,11 @@ export class Steps {
         fill(this._fields.source, [['', none], ...named], this.settings.source);
         fill(this._fields.validation, [['split', 'a part of it'], ['none', 'nothing'], ...named], this.settings.validation);
         this._show();
+    }
+
+    /** The notebook's own preprocessing. @param {{key: string, text: string}[]} transforms */
+    set transforms(transforms) {
+        fill(this._fields.transform, [...TRANSFORMS, ...transforms.map(({ key, text }) => [key, `${line(key, 40)} (${line(text, 60)})`])], this.settings.transform);
     }
 
     /** Where checkpoints would go. @param {string} folder */
@@ -158,8 +164,9 @@ export class Steps {
     /** Only what matters for what is chosen can be set. */
     _show() {
         const { head, learn, validation, source } = this.settings;
-        const kind = this._sources.find(({ key }) => key === source)?.kind;
-        const shown = { classes: head === 'count', path: head !== 'keep', blocks: learn === 'last', rank: learn === 'lora', share: validation === 'split', batch: kind !== 'loader' };
+        const kindOf = (wanted) => this._sources.find(({ key }) => key === wanted)?.kind;
+        const kind = kindOf(source);
+        const shown = { transform: kind === 'folder' || kindOf(validation) === 'folder', classes: head === 'count', path: head !== 'keep', blocks: learn === 'last', rank: learn === 'lora', share: validation === 'split', batch: kind !== 'loader' };
         for (const [name, visible] of Object.entries(shown)) {
             this._fields[name].parentElement.hidden = !visible;
         }
