@@ -100,7 +100,10 @@ def test_a_long_loop_is_drawn_a_thousand_at_a_time(harness: Harness) -> None:
     chain = {(str(index), str(index + 1)) for index in range(1, 1500)}
     first = {(start, end) for start, end in chain if int(end) <= 1000}
     assert harness.drawn_edges() == first | {("input-0", "1")}
+    ends = harness.frame.locator("[data-id^='input'], [data-id^='output']")
+    assert [end.get_attribute("data-id") for end in ends.all()] == ["input-0"]
     assert parts(harness, lambda: command(harness, "next-part")) == (1000, 500, 1500)
+    assert [end.get_attribute("data-id") for end in ends.all()] == ["output-0"]
     assert harness.drawn_nodes() == set(range(1001, 1501))
     last = {(start, end) for start, end in chain if int(start) > 1000}
     assert harness.drawn_edges() == last | {("1500", "output-0")}
@@ -254,6 +257,21 @@ def test_first_view_is_legible_at_the_top_and_selects_nothing(harness: Harness) 
     assert harness.last("select") is None
     assert harness.frame.locator("#origin .select").count() == 0
     assert not harness.frame.evaluate("document.hasFocus()")
+
+
+def test_first_view_holds_the_whole_where_that_is_read_with_ease(harness: Harness) -> None:
+    zooms = {}
+    for length in (3, 14, 60):
+        harness.show(loop(length))
+        zooms[length] = (harness.last("view") or {})["zoom"]
+        first, last = (rectangle(harness, f"[data-id='{end}-0']") for end in ("input", "output"))
+        assert 0 < first["top"] < 60
+        assert (last["bottom"] < 700) is (length < 60)
+        window = rectangle(harness, "#target")
+        assert first["left"] + first["right"] == pytest.approx(window["left"] + window["right"], abs=4)
+    assert zooms[3] == 1
+    assert 0.75 < zooms[14] < 1
+    assert zooms[60] == 0.75
 
 
 def test_the_kept_view_comes_back(harness: Harness) -> None:

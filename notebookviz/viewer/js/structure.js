@@ -149,9 +149,6 @@ export class Graph {
     open(ids, root = 0, from = 0) {
         this.opened = new Set(ids);
         this.root = root;
-        const { inputs, outputs } = root === 0 ? this._own : { inputs: this.taken(root), outputs: this.given(root) };
-        this.inputs = inputs.slice(0, MOST);
-        this.outputs = outputs.slice(0, MOST);
         this._boxes = this.recording.boxes(this.opened, root);
         this.total = this._boxes.length;
         this.from = partOf(Math.max(0, Math.min(from, this.total - 1)));
@@ -159,6 +156,22 @@ export class Graph {
         this.nodes = nodes.map((index) => this.node(index));
         this.clusters = clusters.map((index) => this.node(index));
         this.drawn = new Set([...nodes, ...clusters]);
+        const { inputs, outputs } = root === 0 ? this._own : { inputs: this.taken(root), outputs: this.given(root) };
+        this.ends = new Map([...inputs.map((each, position) => [each, `input-${position}`]), ...outputs.map((each, position) => [each, `output-${position}`])]);
+        const joined = this._joined();
+        this.inputs = inputs.filter(joined).slice(0, MOST);
+        this.outputs = outputs.filter(joined).slice(0, MOST);
+    }
+
+    /** Tells of an input or output whether a box that is drawn takes or gives it; where all are drawn, all stand. */
+    _joined() {
+        if (this.nodes.length === this.total) {
+            return () => true;
+        }
+        const inside = new Set(this.nodes.flatMap(({ index }) => [...this._inside(index)]));
+        const joins = (ends) => [ends.from, ...ends.to].some((end) => inside.has(end));
+        const places = new Map(this._values.map((value, index) => [value, index]));
+        return ({ value }) => value.some((each) => joins(this.recording.ends().get(places.get(each)) ?? { to: [] }));
     }
 
     /** @param {number} index @returns {number|null} The first box of the part in which a node is drawn; null where it is in none. */

@@ -152,11 +152,9 @@ function decorate(graph, document, texts, actions) {
     }
     clusters.forEach(fit);
     for (const { label: item } of graph.nodes.values()) {
-        for (const kind of ['input', 'output']) {
-            const position = graph.target[`${kind}s`].indexOf(item.value);
-            if (position !== -1) {
-                item.element.setAttribute('data-id', `${kind}-${position}`);
-            }
+        const end = graph.target.ends.get(item.value);
+        if (end) {
+            item.element.setAttribute('data-id', end);
         }
     }
     for (const { label: edge } of graph.edges.values()) {
