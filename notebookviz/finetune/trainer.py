@@ -101,7 +101,8 @@ class Trainer:
         self._learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._guard = nonfinite.Guard(model)
         self._steps: int | None = None
-        self._calls = ""  # whose code runs now, and when, should it raise
+        self._calls: Any = ""  # whose code runs now, should it raise: in words, or a callback
+        self._method = ""
         self._when = ""
 
     @property
@@ -144,8 +145,9 @@ class Trainer:
 
     def _call(self, method: str, fact: Any) -> None:  # noqa: ANN401 - a Step, an Epoch, a Training
         """Tell all callbacks."""
+        self._method = method
         for callback in self._callbacks:
-            self._calls = f"{type(callback).__name__}.{method}"
+            self._calls = callback
             getattr(callback, method)(fact)
         self._calls = ""
 
@@ -155,12 +157,17 @@ class Trainer:
 
     def _told(self, error: Exception) -> Exception:
         """What the user's code raised, in a sentence; errors of this loop's own stay as they are."""
-        if not self._calls:
+        calls, now = self._calls, self.progress
+        if isinstance(calls, str) and not calls:
             return error
-        now = self.progress
         when = self._when or f"in step {now.step + 1:,}, epoch {now.epoch + 1} of {self.plan.epochs}"
-        what = f"The metric {self.meter.current!r}" if self._calls == _METRIC else self._calls
-        if self._calls == _OPTIMIZER:
+        if not isinstance(calls, str):
+            what = f"{type(calls).__name__}.{self._method}"
+            if self._method == "on_step":
+                when = f"after step {now.step:,}, in epoch {now.epoch + 1} of {self.plan.epochs}"
+        else:
+            what = f"The metric {self.meter.current!r}" if calls == _METRIC else calls
+        if calls == _OPTIMIZER:
             state = "The weights may hold a part of this step."
         else:
             state = f"The weights are those after step {now.step:,}." if now.step else "The weights are as they were."
@@ -234,9 +241,7 @@ class Trainer:
             began += seconds
             now.epoch_seconds += seconds
             now.seconds += seconds
-            self._when = f"after step {now.step:,}, in epoch {now.epoch + 1} of {self.plan.epochs}"
             self._call("on_step", Step(now.step, self._steps, now.epoch + 1, loss, lr, samples, now.seconds, norm))
-            self._when = ""
             if self.plan.save_every and now.step % self.plan.save_every == 0:
                 self._keep(self, "last")
             if self._stop.asked:

@@ -37,7 +37,7 @@ class Waiting:
     def __init__(self, stop: Stop, tell: Callable[[str], object] = lambda _: None) -> None:
         self._stop = stop
         self._tell = tell
-        self._what = ""
+        self._name, self._number = "", 1
         self._since: float | None = None
         self._asked: float | None = None
         self._told = 0.0
@@ -63,10 +63,11 @@ class Waiting:
         done = threading.Event()
         threading.Thread(target=self._watch, args=(done,), name="notebookviz-waiting", daemon=True).start()
         try:
-            iterator = self._awaited(f"batch 1 of {name}", lambda: iter(loader))
+            self._name = name
+            fetch = self._awaited(1, lambda: iter(loader)).__next__
             yield None
             for number in itertools.count(1):
-                yield self._awaited(f"batch {number:,} of {name}", iterator.__next__)
+                yield self._awaited(number, fetch)
         except StopIteration:
             return
         except LeftError as error:
@@ -74,8 +75,8 @@ class Waiting:
         finally:
             done.set()
 
-    def _awaited(self, what: str, fetch: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it fetches
-        self._begin(what)
+    def _awaited(self, number: int, fetch: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it fetches
+        self._begin(number)
         try:
             self._stop.awaits = True
             return fetch()
@@ -92,10 +93,11 @@ class Waiting:
     def _beside(self, loader: Iterable[Any], name: str) -> Iterator[Any]:
         feeder = _Feeder(loader)
         try:
-            self._begin(f"batch 1 of {name}")
+            self._name = name
+            self._begin(1)
             yield self._answer(feeder)[1]
             for number in itertools.count(1):
-                self._begin(f"batch {number:,} of {name}")
+                self._begin(number)
                 there, batch = self._answer(feeder)
                 self._since = None
                 if not there:
@@ -118,8 +120,8 @@ class Waiting:
                 raise error
             return there, batch
 
-    def _begin(self, what: str) -> None:
-        self._what, self._asked, self._told = what, None, 0.0
+    def _begin(self, number: int) -> None:
+        self._number, self._asked, self._told = number, None, 0.0
         self._since = time.monotonic()
 
     def _is_overdue(self) -> bool:
@@ -129,14 +131,14 @@ class Waiting:
             return False
         if now - since >= PATIENCE and now - self._told >= PATIENCE / 2:
             self._told = now
-            self._tell(f"Waiting for data for {now - since:.0f} s: {self._what}.")
+            self._tell(f"Waiting for data for {now - since:.0f} s: batch {self._number:,} of {self._name}.")
         if not self._stop.asked:
             return False
         self._asked = self._asked or now
         return now - self._asked >= GRACE
 
     def _overdue(self) -> str:
-        return f"{self._what[0].upper()}{self._what[1:]} did not come."
+        return f"Batch {self._number:,} of {self._name} did not come."
 
 
 class _Feeder:
