@@ -160,7 +160,7 @@ class Panel(Saving, anywidget.AnyWidget):
 
     @property
     def title(self) -> str:
-        """What is shown: the model's class, or the file's name."""
+        """The model's class, or the file's name."""
         return str(self.subject.get("name", ""))
 
     @property
