@@ -2,8 +2,14 @@
  * What a notebook's front end does for the outputs in it, done here for those in these pages.
  */
 
-/** `element` is where the script of an output stands, as in a notebook. */
-Object.defineProperty(window, 'element', { get: () => document.currentScript?.parentElement });
+/** `element` is a place of its own for each output's script, where the script stands, as in a notebook. */
+Object.defineProperty(window, 'element', {
+    get: () => {
+        const place = document.createElement('div');
+        document.currentScript?.before(place);
+        return place;
+    }
+});
 
 /** Panels follow the theme that is chosen for the site. */
 const follow = () => {
