@@ -98,7 +98,7 @@ class Story(Watcher):
         """What was prepared by :meth:`begin` has come to its end, with these facts besides."""
         with self._lock:
             self._facts.update(facts)
-            self._facts["state"] = self._facts.pop("outcome", "done")
+            self._facts |= {"state": self._facts.pop("outcome", "done"), "awaits": ""}
             self._prepared = False
         self._say(now=True)
 
@@ -106,7 +106,7 @@ class Story(Watcher):
         """It could not start, or raised."""
         known = isinstance(error, NotebookvizError)
         with self._lock:
-            self._facts |= {"state": "failed", "left": None}
+            self._facts |= {"state": "failed", "left": None, "awaits": ""}
             self._facts["message"] = str(error) if known else f"{type(error).__name__}: {error}"
             self._prepared = False
         self._say(now=True)
@@ -125,7 +125,7 @@ class Story(Watcher):
             self._curve.add(step.step, step.loss)
             left = step.seconds_left
             self._facts.update(
-                message="",
+                awaits="",
                 step=step.step,
                 epoch=step.epoch,
                 lr=step.lr,
@@ -151,6 +151,7 @@ class Story(Watcher):
                 "state": "ending" if self._prepared else outcome,
                 "outcome": outcome,
                 "message": str(training),
+                "awaits": "",
                 "left": None,
                 "best": None if best is None else [best.epoch, best.name, _number(best.value), str(best.path or "")],
                 "last": str(training.last or ""),
@@ -158,9 +159,9 @@ class Story(Watcher):
         self._say(now=True)
 
     def on_wait(self, what: str) -> None:
-        """Say what is awaited, until the next step."""
+        """Say what is awaited, until the next step or the end."""
         with self._lock:
-            self._facts["message"] = what
+            self._facts |= {"awaits": what, "left": None}
         self._say(now=True)
 
     def on_failure(self, error: BaseException) -> None:

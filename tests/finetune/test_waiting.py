@@ -132,13 +132,15 @@ def test_in_the_background_the_story_says_what_is_awaited_and_a_stop_ends_it(tmp
     result = in_background(model, DataLoader(data, batch_size=4), stop=stop, folder=tmp_path)
     assert data.hanging.wait(30)
     end = time.monotonic() + 10
-    while not runs[-1]["message"]:
+    while not runs[-1].get("awaits"):
         assert time.monotonic() < end
         time.sleep(0.05)
-    assert runs[-1]["message"].startswith("Waiting for data for 1 s: batch 4 of train_loader.")
+    assert runs[-1]["awaits"] == "Waiting for data for 1 s: batch 4 of train_loader."
     assert runs[-1]["state"] == "running"
     stop.set()
-    ended(result(), model, tmp_path)
+    training = result()
+    assert (runs[-1]["state"], runs[-1]["awaits"]) == ("stopped", "")
+    ended(training, model, tmp_path)
     data.go.set()
 
 

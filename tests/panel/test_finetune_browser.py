@@ -7,12 +7,16 @@ import threading
 
 import pytest
 import torch
+import torchvision
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import expect
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torchvision import transforms
 
 from notebookviz import api, fine_tune, training
+from notebookviz.finetune import waiting
 from notebookviz.finetune.checks import TrainingWarning
 
 pytestmark = pytest.mark.browser
@@ -243,3 +247,61 @@ def test_a_search_that_reads_data_which_hangs_can_be_stopped(tuning, variables):
         expect(tuning.locator(".rates svg")).to_be_visible(timeout=60_000)
     finally:
         go.set()
+
+
+def test_data_that_hangs_in_a_running_training_is_told_and_stop_ends_it(tuning, variables, monkeypatch):
+    monkeypatch.setattr(waiting, "PATIENCE", 0.6)
+    monkeypatch.setattr(waiting, "GRACE", 0.3)
+    go, hang = threading.Event(), threading.Event()
+
+    class Hangs(Dataset):
+        def __len__(self):
+            return 40
+
+        def __getitem__(self, at):
+            if hang.is_set() and at > 20:
+                go.wait(60)
+            return torch.zeros(6), at % 3
+
+    variables["data"] = Hangs()
+    tuning.get_by_role("button", name="Look again").click()
+    tuning.get_by_label("Learn from").select_option("data")
+    tuning.get_by_label("Epochs", exact=True).fill("5000")
+    tuning.get_by_label("Epochs", exact=True).press("Tab")
+    expect(step(tuning, "run")).to_contain_text("5,000 steps")
+    tuning.get_by_role("button", name="Start", exact=True).click()
+    tuning.locator('.tuning-run[data-state="running"]').wait_for(timeout=60_000)
+    try:
+        hang.set()
+        message = tuning.locator(".tuning-run .message")
+        expect(message).to_contain_text(re.compile(r"^Waiting for data for 1 s: batch 1 of (train|val)_loader\."))
+        tuning.get_by_role("button", name="Stop", exact=True).click()
+        tuning.locator('.tuning-run[data-state="stopped"]').wait_for(timeout=20_000)
+        expect(message).to_contain_text(re.compile(r"Batch 1 of (train|val)_loader did not come\."))
+        expect(tuning.get_by_role("button", name="Start", exact=True)).to_be_enabled()
+    finally:
+        go.set()
+
+
+def test_how_images_of_a_folder_are_prepared_is_said_and_can_be_chosen(tab, variables, drawn, nowhere, tmp_path):
+    for label in ("cat", "dog"):
+        (tmp_path / "pets" / label).mkdir(parents=True)
+        for number in range(4):
+            Image.new("RGB", (9, 7), "red").save(tmp_path / "pets" / label / f"{number}.png")
+    variables["weights"] = torchvision.models.ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1
+    variables["mine"] = transforms.Compose([transforms.Resize((32, 32)), transforms.ToTensor()])
+    panel = api.show(torchvision.models.shufflenet_v2_x0_5(), browser=False)
+    try:
+        tab.goto(panel.url)
+        drawn(tab)
+        tab.get_by_role("button", name="Fine-tune").click()
+        expect(tab.get_by_label("Prepare images")).to_be_hidden()
+        tab.get_by_label("Learn from").select_option("pets")
+        own = "Images are prepared by ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1.transforms()."
+        expect(step(tab, "data")).to_contain_text(own)
+        tab.get_by_label("Prepare images").select_option("mine (Compose)")
+        expect(step(tab, "data")).to_contain_text("Images are prepared by mine.")
+        tab.get_by_label("Prepare images").select_option("by size alone")
+        expect(step(tab, "data")).to_contain_text("Images become 224×224, normalised as for ImageNet.")
+    finally:
+        panel.close()

@@ -304,6 +304,37 @@ def test_an_interrupted_cell_leaves_the_panel_alive(kernel):
     assert "200" in kernel.run("import urllib.request as u; print(u.urlopen(panel.url).status)", cell="url")[1]
 
 
+def test_one_interrupt_ends_a_training_whose_data_hangs(kernel):
+    kernel.run(
+        """
+import time
+from torch.utils.data import DataLoader, Dataset
+from notebookviz import fine_tune
+class Hangs(Dataset):
+    def __len__(self):
+        return 16
+    def __getitem__(self, at):
+        if at == 15:
+            print("HANGS", flush=True)
+            time.sleep(3600)
+        return torch.zeros(4), at % 2
+classifier = nn.Linear(4, 2)
+""",
+        cell="hangs",
+    )
+    session = kernel.client.session
+    code = "training = fine_tune(classifier, DataLoader(Hangs(), 4), epochs=1)"
+    request = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
+    kernel.client.shell_channel.send(session.msg("execute_request", request))
+    while "HANGS" not in kernel.client.get_iopub_msg(timeout=60)["content"].get("text", ""):
+        pass
+    kernel.manager.interrupt_kernel()
+    assert (
+        kernel.value("training.stopped")
+        == "Stopped after step 3, in epoch 1 of 1. Batch 4 of train_loader did not come."
+    )
+
+
 def test_a_file_too_large_for_a_notebook_is_said_to_be(kernel, tmp_path):
     (tmp_path / "large.npy").write_bytes(bytes(3 << 20))
     code = f"from notebookviz.api import open_file\nopen_file({str(tmp_path / 'large.npy')!r});"

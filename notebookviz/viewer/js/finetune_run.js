@@ -46,8 +46,8 @@ export class Run {
         this._stop.disabled = inCell;
         this._stop.title = inCell ? 'A cell trains: use the notebook’s interrupt' : 'Stop after this step; what was learned is kept';
         this._facts.textContent = facts(run).join(' · ');
-        this._message.textContent = run.message ?? '';
-        this._message.hidden = !run.message;
+        this._message.textContent = [run.message, run.awaits].filter(Boolean).join(' ');
+        this._message.hidden = !this._message.textContent;
         this._advice.textContent = (run.advice ?? []).join(' ');
         this._advice.hidden = !run.advice?.length;
         this._charts.replaceChildren(...charts(run));
