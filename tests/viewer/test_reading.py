@@ -96,6 +96,20 @@ def test_pointing_lights_the_direct_neighbours_and_their_lines(harness: Harness)
     assert lit(harness) == set()
 
 
+def test_a_line_that_is_selected_while_it_is_lit_goes_on_as_before(harness: Harness) -> None:
+    harness.show(samples.residual(), opened=[0])
+    stem = harness.frame.locator("[data-id='1'] .node-item").first
+    lines = harness.frame.locator("path[data-edge]").evaluate_all("all => all.map(each => each.dataset.edge)")
+    stem.hover()
+    assert "1>3" in lit(harness)
+    harness.frame.locator("#edge-paths-hit-test path").nth(lines.index("1>3")).dispatch_event("click")
+    harness.frame.wait_for_selector("[data-edge='1>3'].select", state="attached")
+    harness.page.mouse.move(1, 1)
+    assert lit(harness) == set()
+    stem.hover()
+    assert {"input-0>1", "1>3"} <= lit(harness)
+
+
 def test_keys_light_all_ancestors_or_descendants(harness: Harness) -> None:
     recording = samples.residual()
     harness.show(recording, opened=[0])

@@ -58,17 +58,17 @@ export class Lights {
     }
 
     _show() {
-        for (const element of this._lit || []) {
+        for (const element of this._document.querySelectorAll('#origin .nbv-lit')) {
             element.classList.remove('nbv-lit');
         }
         const canvas = this._document.getElementById('canvas');
         const start = this._held ? String(this._held.id) : this._pointed;
         const found = start === null ? [] : this._reached(start);
-        this._lit = found.length > 1 ? found : [];
+        const lit = found.length > 1 ? found : [];
         if (canvas) {
-            canvas.classList.toggle('nbv-dimmed', this._lit.length > 0);
+            canvas.classList.toggle('nbv-dimmed', lit.length > 0);
         }
-        for (const element of this._lit) {
+        for (const element of lit) {
             element.classList.add('nbv-lit');
             if (element.dataset.edge) {
                 element.parentNode.append(element); // above the lines that run along with it
@@ -78,7 +78,9 @@ export class Lights {
 
     /** What is lit when a box or frame is. @param {string} start @returns {Element[]} */
     _reached(start) {
-        this._drawn ??= this._read();
+        if (!this._drawn?.lines.every(({ elements: [line] }) => line.isConnected)) { // Netron makes a line anew when it is selected
+            this._drawn = this._read();
+        }
         const { boxes, lines } = this._drawn;
         if (!boxes.has(start)) {
             return [];
