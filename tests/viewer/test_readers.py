@@ -50,6 +50,7 @@ def test_a_netron_that_registers_otherwise_is_one_sentence(monkeypatch: pytest.M
         ("graph.dot", b"# comment\ndigraph G {", ["dot"]),
         ("notes.md", b"# Notes", []),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_readers_are_those_that_netron_asks_in_its_order(name: str, data: bytes, found: list[str]) -> None:
     assert list(readers.readers_of(name, data)) == found
