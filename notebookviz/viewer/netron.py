@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SUPPORTED: Final = ">=9.3,<9.4"
 LARGE: Final = 1 << 19  # bytes of metadata, pressed to a tenth, that are sent whole
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]*")
+_WORD: Final = re.compile(rb"[\w.:]{5,}")
 _HIDDEN: Final = frozenset({"browser", "desktop", "index", "node", "worker"})
 
 
@@ -133,7 +134,15 @@ def metadata_within(name: str, data: bytes) -> bytes:
         {'Relu'}
     """
     text = _metadata_path(name).read_bytes()
-    return text if len(text) <= LARGE else _cut(text, lambda type_: type_.encode() in data)
+    if len(text) <= LARGE:
+        return text
+    words = b" ".join(set(_WORD.findall(data)))  # far less than the data, most of which are weights
+
+    def named(type_: str) -> bool:
+        word = type_.encode()
+        return word in (words if _WORD.fullmatch(word) else data)
+
+    return _cut(text, named)
 
 
 def _metadata_path(name: str) -> Path:

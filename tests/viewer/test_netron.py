@@ -67,6 +67,22 @@ def test_metadata_is_cut_to_the_operators() -> None:
     assert len(cut) < len(whole) / 100
 
 
+@pytest.mark.parametrize(
+    ("data", "names"),
+    [
+        (b"\x22\x04Relu2\x00", {"Relu"}),
+        (b"..Conv\x00Softmax", {"Conv", "Softmax"}),
+        (b"If\xffLeakyReluB\x01", {"If", "Relu", "LeakyRelu"}),
+        (b"", set()),
+    ],
+)
+def test_metadata_is_cut_to_what_a_file_may_name(data: bytes, names: set[str]) -> None:
+    cut = netron.metadata_within("onnx-metadata.json", data)
+    assert {item["name"] for item in json.loads(cut)} == names
+    small = netron.metadata_within("tflite-metadata.json", data)
+    assert small == netron.metadata_subset("tflite-metadata.json", [])
+
+
 def test_licence() -> None:
     assert "MIT" in netron.licence_text()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,6 +71,12 @@ def test_what_is_found_asks_for_nothing_else(sample: Sample) -> None:
     asked = {name for text in modules for match in re.findall(links, found[text].decode()) for name in match if name}
     assert asked & netron.module_names() <= modules | set(STRUCTURE_MODULES)
     assert sum(map(len, found.values())) <= readers.LARGEST
+
+
+def test_bytes_on_which_a_signature_is_slow_are_told_soon() -> None:
+    start = time.process_time()
+    assert readers.readers_of("lines.onnx", b"\n" * 4096)[0] == "onnx"
+    assert time.process_time() - start < 5
 
 
 def test_a_small_onnx_file_needs_little() -> None:
