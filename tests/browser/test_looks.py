@@ -63,13 +63,18 @@ def set_theme(notebook, *, dark):
     )
 
 
+# Boxes whose name reaches beyond them.
+CRUSHED = """() => [...document.querySelectorAll('#nodes .node-item')].filter((item) => {
+  const [text, box] = ['text', 'path'].map((tag) => item.querySelector(tag).getBoundingClientRect());
+  return text.width > box.width || text.height > box.height;
+}).map((item) => item.textContent)"""
 RULER = """from IPython.display import HTML, display
 display(HTML('<div class="ruler">&nbsp;</div>'))"""
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_screenshots_and_nothing_serious_found_by_axe(lab, open_notebook, dark):
-    """Pictures to be looked at; here only that the panel is as wide as wanted, and that it is light or dark."""
+    """Pictures to be looked at; here only that the panel is as wide as wanted, light or dark, texts inside their boxes."""
     notebook = open_notebook(lab, [RULER, RESNET], dark=dark, width=1760, height=1000)
     set_theme(notebook, dark=dark)
     notebook.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
@@ -95,6 +100,7 @@ def pictured(panel, width, *, dark):
             panel.notebook.ask("panel.expand('layer1.0'), panel.select('layer1.0.conv2')")
             wait_until(lambda: panel.read()["selected"] == chosen, "it is selected")
         settle(panel.notebook)
+        assert panel.frame().evaluate(CRUSHED) == []
         path = SCREENSHOTS / f"{state}-{width}-{'dark' if dark else 'light'}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         root.screenshot(path=path)

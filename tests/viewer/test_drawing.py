@@ -331,6 +331,30 @@ def test_a_label_that_can_not_be_measured_has_a_place_all_the_same(harness: Harn
     assert all("NaN" not in place for place in places)
 
 
+def test_what_comes_while_the_page_is_not_rendered_is_drawn_once_it_is(harness: Harness) -> None:
+    recording = SAMPLES["residual"]
+    display = "display => { harness.frame.style.display = display; }"
+    layers = next(node.index for node in recording.nodes if node.path == "layers")
+    message = {"type": "open", "kind": "structure", "recording": encode(recording), "opened": [0], "theme": "light"}
+    sizes = {}
+    for name, action, selector in (
+        ("opened", lambda: harness.send(message), "[data-id='1'] > .node-border"),
+        ("changed", lambda: harness.page.evaluate("ids => harness.open(ids)", [0, layers]), ".cluster > rect"),
+    ):
+        harness.page.evaluate(display, "none")
+        harness.page.wait_for_timeout(100)
+        drawings = harness.page.evaluate("harness.count('drawn')")
+        action()
+        harness.page.wait_for_timeout(400)
+        assert harness.page.evaluate("harness.count('drawn')") == drawings
+        harness.do("drawn", lambda: harness.page.evaluate(display, "block"))
+        sizes[name] = rectangle(harness, selector)
+    harness.show(recording, opened=[0])
+    assert sizes["opened"]["width"] == rectangle(harness, "[data-id='1'] > .node-border")["width"] > 40
+    harness.open([0, layers])
+    assert sizes["changed"]["height"] == pytest.approx(rectangle(harness, ".cluster > rect")["height"], abs=2)
+
+
 def test_marks_are_words(harness: Harness) -> None:
     harness.show(SAMPLES["failed"], opened=openable(SAMPLES["failed"]))
     bad = next(node.index for node in SAMPLES["failed"].nodes if "failed" in node.marks)

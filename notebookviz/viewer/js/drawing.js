@@ -14,6 +14,7 @@ import { MOST } from './recording.js';
 import { Graph, Node } from './structure.js';
 import { hookGrapher } from './titles.js';
 import { escaped } from './text.js';
+import { rendered } from './texts.js';
 
 /** Entries of Netron's menu that make no sense inside a panel. */
 const ABSENT = ['&Open...', 'Report &Issue'];
@@ -78,6 +79,7 @@ export function createDrawing(netron, grapher, host, post) {
 
         async _work() {
             while (this._wanted) {
+                await rendered(host.document);
                 const { ids, anchor, root, from } = this._wanted;
                 const { root: before, from: part } = this.structure;
                 this._views.set(before, { ...this.canvas.view, from: part });
@@ -379,6 +381,9 @@ export function createDrawing(netron, grapher, host, post) {
         }
 
         async render(target, signature) {
+            if (target instanceof Graph) {
+                await rendered(host.document);
+            }
             const start = performance.now();
             const status = await super.render(target, signature);
             if (status === '' && target) {

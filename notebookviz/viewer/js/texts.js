@@ -5,6 +5,7 @@
 
 const SVG = 'http://www.w3.org/2000/svg';
 const MOST = 20000;
+const UNSEEN = 'position: absolute; visibility: hidden; width: 0; height: 0';
 
 export class Texts {
 
@@ -37,7 +38,7 @@ export class Texts {
             this._sizes.clear();
         }
         const canvas = document.createElementNS(SVG, 'svg');
-        canvas.setAttribute('style', 'position: absolute; visibility: hidden; width: 0; height: 0');
+        canvas.setAttribute('style', UNSEEN);
         const copies = [...texts].map(([key, text]) => {
             const copy = text.cloneNode(true);
             const place = ancestors(text).reduceRight((parent, { classList }) => {
@@ -57,6 +58,24 @@ export class Texts {
         }
         canvas.remove();
     }
+}
+
+/**
+ * Settles once texts have sizes: in a page that is not rendered, as in a notebook's tab that is not seen, none has.
+ * @param {Document} document
+ */
+export async function rendered(document) {
+    const canvas = document.createElementNS(SVG, 'svg');
+    canvas.setAttribute('style', UNSEEN);
+    const text = canvas.appendChild(document.createElementNS(SVG, 'text'));
+    text.textContent = 'x';
+    document.body.append(canvas);
+    while (text.getBBox().width === 0) {
+        await new Promise((resolve) => {
+            document.defaultView.requestAnimationFrame(resolve);
+        });
+    }
+    canvas.remove();
 }
 
 /** What the size of a text depends on: its words, and the classes by which it is styled. */
