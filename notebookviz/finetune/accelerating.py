@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from notebookviz.errors import InputError, MissingExtraError
+from notebookviz.finetune import checks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,9 +43,17 @@ def accelerating(given: Any, precision: str | None) -> Iterator[Any]:  # noqa: A
     try:
         made = Accelerator(mixed_precision=precision)
     except ValueError as error:
+        if ours:
+            AcceleratorState._reset_state()  # noqa: SLF001 - it is half made
         raise InputError(
             f"precision={precision!r} is not possible here: {error}", hint="Pass an Accelerator: accelerator=…."
         ) from error
+    if precision == "fp16" and made.device.type == "cpu":
+        warnings.warn(
+            "float16 with a scaled loss wants a GPU: on this CPU all is computed in full precision.",
+            checks.TrainingWarning,
+            stacklevel=4,
+        )
     try:
         yield made
     finally:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 from torch.utils import _pytree as pytree
 
 from notebookviz.errors import InputError, MissingExtraError, NotebookvizError
@@ -14,6 +15,7 @@ from notebookviz.finetune import raised
 from notebookviz.finetune.checks import first_batch
 from notebookviz.finetune.labels import IGNORED, Labels, check_range, class_names
 from notebookviz.finetune.modes import Modes
+from notebookviz.finetune.options import check
 from notebookviz.finetune.rng import Order, undisturbed
 from notebookviz.finetune.tasks import Task, fold, kind_of, scores, split
 from notebookviz.turns import lock_of
@@ -21,7 +23,7 @@ from notebookviz.turns import lock_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from notebookviz.finetune.tasks import Kind
 
@@ -153,6 +155,9 @@ def evaluate(
         b  precision 1.000  recall 0.500  f1 0.667  of 2
         c  precision 0.000  recall 0.000  f1 0.000  of 0
     """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"evaluate() got {type(model).__name__}; it wants a torch.nn.Module.")
+    check(task=task, labels=labels, worst=worst)
     first_batch(loader, "loader")
     return measure(model, loader, loader, task=task, labels=labels, worst=worst)
 
@@ -187,7 +192,7 @@ def measure(  # noqa: PLR0913 - what evaluate was given
                     modes.restore()
                 doing = "Measuring"
                 given = part.args[0] if part.args else next(iter(part.kwargs.values()))
-                seen.add(outputs.float().cpu(), part.targets.cpu(), given, number)
+                seen.add(outputs.float().cpu(), _on(part.targets, torch.device("cpu")), given, number)
                 doing, number = "The loader", number + 1
             doing = "Measuring"
             return seen.evaluation()
@@ -214,8 +219,13 @@ class _Seen:
 
     def add(self, found: Tensor, targets: Tensor, given: Tensor, number: int) -> None:
         """Take a batch, of this number."""
+        if not isinstance(targets, torch.Tensor):
+            raise InputError(
+                f"The labels are {type(targets).__name__}; a tensor is wanted.", hint="Number the classes."
+            )
         kind = self._task or kind_of(targets, tuple(found.shape))
-        if kind not in ("single-label", "multi-label", "regression"):
+        alike = kind == "single-label" or targets.numel() == found.numel()
+        if kind not in ("single-label", "multi-label", "regression") or not alike:
             raise InputError(
                 f"The labels {tuple(targets.shape)} don't fit the scores {tuple(found.shape)}.",
                 hint="Pass task='single-label', 'multi-label' or 'regression'.",
@@ -243,6 +253,8 @@ class _Seen:
     def evaluation(self) -> Evaluation:
         """What was found."""
         found, targets = torch.cat(self._scores), torch.cat(self._targets)
+        if not targets.numel():
+            raise InputError(f"There is nothing to measure: all labels are {IGNORED}.", hint="Check the labels.")
         mistakes = tuple(item for _, _, item in sorted(self._mistakes, key=lambda item: (-item[0], -item[1])))
         try:
             from torchmetrics import functional as measures

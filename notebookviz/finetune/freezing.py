@@ -7,14 +7,14 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from torch import nn
+
 from notebookviz.capture import naming
 from notebookviz.errors import InputError
 from notebookviz.finetune.blocks import find_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-
-    from torch import nn
 
 _LAST: Final = re.compile(r"last (\d+) blocks?")
 _WORDS: Final = "'all', 'head', 'last 2 blocks', or patterns of paths such as 'layer4.*'"
@@ -116,7 +116,7 @@ def train_only(model: nn.Module, *what: str) -> Learning:
     """
     chosen: set[str] = set()
     for word in what:
-        last = _LAST.fullmatch(word.strip().lower())
+        last = _LAST.fullmatch(str(word).strip().lower())
         if word == "all":
             chosen.update(name for name, _ in model.named_parameters())
         elif word == "head" or last:
@@ -170,9 +170,13 @@ def _deepest(model: nn.Module, count: int) -> set[str]:
 
 
 def _matching(model: nn.Module, patterns: Collection[str]) -> set[str]:
+    if not isinstance(model, nn.Module):
+        raise InputError(f"Got {type(model).__name__}; a torch.nn.Module is wanted.")
     names = [name for name, _ in model.named_parameters()]
     found: set[str] = set()
     for pattern in patterns:
+        if not isinstance(pattern, str):
+            raise InputError(f"A pattern is {pattern!r}; a text is wanted.", hint=f"It is {_WORDS}.")
         matching = {name for name in names if fits(name, pattern)}
         if not matching:
             tops = ", ".join(repr(name) for name, _ in model.named_children())

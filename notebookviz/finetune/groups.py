@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from notebookviz.errors import InputError
 from notebookviz.finetune.blocks import find_blocks
+from notebookviz.finetune.options import check
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,11 +40,7 @@ def parameter_groups(
         >>> [(group["name"], group["lr"], group["weight_decay"]) for group in groups][:3]
         [('block 1', 0.025, 0.01), ('block 1, no decay', 0.025, 0.0), ('block 2', 0.05, 0.01)]
     """
-    if not 0 < lr < math.inf or not 0 < layer_decay <= 1 or not weight_decay >= 0:
-        raise InputError(
-            f"lr is {lr!r}, layer_decay {layer_decay!r}, weight_decay {weight_decay!r}; wanted are lr above 0, "
-            "layer_decay above 0 and at most 1, weight_decay at least 0.",
-        )
+    check(lr=lr, layer_decay=layer_decay, weight_decay=weight_decay)
     learning = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     if not learning:
         raise InputError(

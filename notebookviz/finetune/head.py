@@ -15,6 +15,7 @@ from notebookviz.capture import capture, naming
 from notebookviz.errors import InputError
 from notebookviz.finetune.finding import Found, find_heads
 from notebookviz.finetune.layers import inputs_of, outputs_of, with_outputs
+from notebookviz.finetune.options import check
 from notebookviz.finetune.rng import undisturbed
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def replace_head(  # noqa: PLR0913 - the options are keywords, and each is docum
         >>> model[1].out_features
         1000
     """
-    _check(model, num_classes, labels)
+    _check(model, num_classes, labels, seed)
     modules = dict(naming.modules(model))
     heads = _recorded(model, inputs) if path is None else _named(modules, path)
     _refuse_shared(model, modules, heads)
@@ -156,13 +157,14 @@ def _new_layers(
         return made
 
 
-def _check(model: nn.Module, num_classes: int, labels: Sequence[str] | None) -> None:
+def _check(model: nn.Module, num_classes: int, labels: Sequence[str] | None, seed: int | None) -> None:
     if not isinstance(model, nn.Module):
         raise InputError(f"replace_head() got {type(model).__name__}; it wants a torch.nn.Module.")
     if not isinstance(num_classes, int) or isinstance(num_classes, bool) or num_classes < 1:
         raise InputError(
             f"num_classes is {num_classes!r}; it is a whole number, at least 1.", hint="For example num_classes=10."
         )
+    check(labels=labels, seed=seed)
     if labels is not None and len(labels) != num_classes:
         raise InputError(f"{len(labels)} labels were passed for {num_classes} classes.", hint="Pass one for each.")
 

@@ -61,7 +61,7 @@ def with_outputs(layer: nn.Module, count: int, *, path: str) -> nn.Module:
     place = {"device": weight.device, "dtype": weight.dtype}
     try:
         made: nn.Module = type(layer)(**settings, **{name: value for name, value in place.items() if name in accepted})
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # the last one: there is not so much memory
         raise InputError(
             f"{path!r} ({type(layer).__name__}) can't be built with {count:,} outputs: {error}.",
             where=path,

@@ -12,6 +12,7 @@ from notebookviz.capture import naming
 from notebookviz.errors import InputError, MissingExtraError
 from notebookviz.finetune.blocks import find_blocks
 from notebookviz.finetune.freezing import Learning, fits, learning
+from notebookviz.finetune.options import check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,6 +86,11 @@ def add_lora(model: nn.Module, *patterns: str, rank: int = 8, alpha: int = 16, d
         >>> print(add_lora(model, rank=4))
         LoRA of rank 4 stands beside 1 layer. 1,162 of 5,322 parameters learn: 0.lora_A.default, 0.lora_B.default, 2.
     """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"add_lora() got {type(model).__name__}; it wants a torch.nn.Module.")
+    check(rank=rank, alpha=alpha, dropout=dropout)
+    if "peft_config" in vars(model):
+        raise InputError("This model has LoRA already.", hint="Call merge() or undo() of what add_lora returned first.")
     try:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:

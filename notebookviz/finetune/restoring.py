@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -14,11 +15,9 @@ from notebookviz.errors import InputError, LoadingError
 from notebookviz.finetune import checkpoint, recipes
 from notebookviz.finetune.checkpoint import Checkpoint
 from notebookviz.finetune.modes import Modes
+from notebookviz.finetune.options import check
 from notebookviz.finetune.tasks import scores
 from notebookviz.finetune.weights import fit
-
-if TYPE_CHECKING:
-    import os
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +111,11 @@ def load_fine_tuned(
         >>> tuned.predict("rose.jpg")  # doctest: +SKIP
         [('rose', 0.98), ('tulip', 0.01)]
     """
+    if not isinstance(folder, (str, os.PathLike)):
+        raise InputError(
+            f"folder is {type(folder).__name__}; a path is wanted.", hint="Pass what fine_tune(folder=…) got."
+        )
+    check(which=which, transform=transform)
     path = Path(folder).expanduser()
     kept = Checkpoint.read(path if checkpoint.exists(path) else path / which)
     state = kept.state

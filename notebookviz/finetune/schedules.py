@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from notebookviz.errors import InputError
 from notebookviz.finetune import raised
 from notebookviz.finetune.groups import parameter_groups
+from notebookviz.finetune.options import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import nn
-
-SCHEDULES: Final = ("cosine", "linear", "constant")
 
 
 def make_optimizer(model: nn.Module, optimizer: Any, **rates: float) -> Any:  # noqa: ANN401 - an optimiser
@@ -36,11 +35,7 @@ def make_optimizer(model: nn.Module, optimizer: Any, **rates: float) -> Any:  # 
         'SGD'
     """
     if not isinstance(optimizer, torch.optim.Optimizer):
-        if optimizer is not None and not callable(optimizer):
-            raise InputError(
-                f"optimizer is {optimizer!r}; an optimiser is wanted, or what builds one.",
-                hint="For example optimizer=torch.optim.SGD.",
-            )
+        check(optimizer=optimizer)
         groups = parameter_groups(model, **rates)
         if optimizer is not torch.optim.LBFGS:
             try:
@@ -91,18 +86,13 @@ def make_schedule(optimizer: Any, schedule: Any, *, warmup: float, steps: int | 
         >>> rates
         [0.5, 1.0, 1.0, 0.75, 0.5, 0.25]
     """
+    check(scheduler=schedule)
     if not isinstance(schedule, str):
         ready = schedule is None or (hasattr(schedule, "step") and not isinstance(schedule, type))
         made = schedule if ready else _built(schedule, optimizer)
         _check_own(made, optimizer)
         return made
-    if schedule not in SCHEDULES:
-        raise InputError(f"scheduler is {schedule!r}.", hint=f"Known are {', '.join(map(repr, SCHEDULES))}.")
-    if not warmup >= 0:
-        raise InputError(
-            f"warmup is {warmup!r}; it is a number of steps, or below 1 a part of all steps.",
-            hint="For example warmup=100.",
-        )
+    check(warmup=warmup)
     rising = round(warmup * (steps or 0)) if warmup < 1 else int(warmup)
     if schedule == "constant" and not rising:
         return None
@@ -110,11 +100,6 @@ def make_schedule(optimizer: Any, schedule: Any, *, warmup: float, steps: int | 
 
 
 def _built(build: Any, optimizer: Any) -> Any:  # noqa: ANN401 - whatever the user passed
-    if not callable(build):
-        raise InputError(
-            f"scheduler is {build!r}; a name, a scheduler or a function of the optimiser is wanted.",
-            hint=f"Known names are {', '.join(map(repr, SCHEDULES))}.",
-        )
     try:
         made = build(optimizer)
     except Exception as error:

@@ -14,6 +14,7 @@ from notebookviz.errors import InputError
 from notebookviz.finetune import checks
 from notebookviz.finetune.accelerating import accelerating
 from notebookviz.finetune.events import Callback
+from notebookviz.finetune.options import check, check_model
 from notebookviz.finetune.plan import Plan
 from notebookviz.finetune.running import training_of
 from notebookviz.finetune.schedules import make_optimizer
@@ -104,10 +105,12 @@ def find_learning_rate(  # noqa: PLR0913 - the options are keywords, and each is
         >>> 1e-6 < found.suggestion < 1
         True
     """
-    if not 0 < lowest < highest or steps < _LEAST:
+    check_model(model, "find_learning_rate")
+    check(lowest=lowest, highest=highest, steps=steps, task=task, loss=loss, weight_decay=weight_decay, seed=seed)
+    if not lowest < highest or steps < _LEAST:
         raise InputError(
             f"lowest is {lowest!r}, highest {highest!r}, steps {steps!r}.",
-            hint=f"Wanted are 0 < lowest < highest, and at least {_LEAST} steps.",
+            hint=f"Wanted are lowest below highest, and at least {_LEAST} steps.",
         )
     growth = (highest / lowest) ** (1 / (steps - 1))
     watch = _Watch(steps, diverged=_DIVERGED)
@@ -121,6 +124,8 @@ def find_learning_rate(  # noqa: PLR0913 - the options are keywords, and each is
         loss=loss,
         seed=seed,
     )
+    if not watch.steps:
+        raise InputError(watch.ended or "Not one step could be made.")
     rates = tuple(step.lr for step in watch.steps)
     losses = tuple(step.loss for step in watch.steps)
     smoothed = _smooth(losses)
@@ -191,6 +196,8 @@ def overfit_one_batch(  # noqa: PLR0913 - the options are keywords, and each is 
         >>> overfit_one_batch(model, loader, lr=0.02).learned
         True
     """
+    check_model(model, "overfit_one_batch")
+    check(steps=steps, lr=lr, task=task, loss=loss)
     watch = _Watch(steps)
     _try(
         model,

@@ -7,15 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from torch import nn
-
-from notebookviz.errors import InputError
 from notebookviz.finetune import checks
 from notebookviz.finetune.accelerating import accelerating
 from notebookviz.finetune.events import Printer
 from notebookviz.finetune.keeping import Keeper
 from notebookviz.finetune.labels import class_names
 from notebookviz.finetune.metrics import default_metrics, named_metrics
+from notebookviz.finetune.options import check, check_model
 from notebookviz.finetune.plan import Plan
 from notebookviz.finetune.running import training_of
 from notebookviz.finetune.schedules import check_steps, make_optimizer, make_schedule
@@ -28,6 +26,8 @@ from notebookviz.turns import lock_of
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Sequence
+
+    from torch import nn
 
     from notebookviz.finetune.events import Callback
     from notebookviz.finetune.result import Training
@@ -116,6 +116,7 @@ def fine_tune(  # noqa: PLR0913 - the options are keywords, and each is document
 
     Example:
         >>> import torch
+        >>> from torch import nn
         >>> from torch.utils.data import DataLoader, TensorDataset
         >>> data = TensorDataset(torch.randn(64, 8), torch.arange(64) % 2)
         >>> model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -123,8 +124,9 @@ def fine_tune(  # noqa: PLR0913 - the options are keywords, and each is document
         >>> training.stopped, training.steps
         ('All 2 epochs are done.', 8)
     """
-    _check_options(model, epochs=epochs, accumulate=accumulate, patience=patience, save_every=save_every)
-    _check_given(loss, clip, callbacks)
+    given = dict(locals())
+    check_model(given.pop("model"), "fine_tune")
+    check(**given)
     with (
         training_of(model, stop) as asked,
         accelerating(accelerator, precision) as prepared,
@@ -133,15 +135,15 @@ def fine_tune(  # noqa: PLR0913 - the options are keywords, and each is document
         waiting = Waiting(Stop(asked), partial(_say_awaited, watchers))
         prospect = checks.check(model, train_loader, val_loader, task=task, loss=loss, labels=labels, waiting=waiting)
         model.to(prepared.device)
-        rates = {"lr": lr, "layer_decay": layer_decay, "weight_decay": weight_decay}
+        rates = {"lr": float(lr), "layer_decay": float(layer_decay), "weight_decay": float(weight_decay)}
         plain = make_optimizer(model, optimizer, **rates)
         plan = Plan(
-            epochs=epochs,
-            accumulate=accumulate,
-            clip=clip,
+            epochs=int(epochs),
+            accumulate=int(accumulate),
+            clip=None if clip is None else float(clip),
             patience=patience,
             monitor=monitor or ("train_loss" if val_loader is None else "val_loss"),
-            seed=seed,
+            seed=int(seed),
             save_every=save_every,
             step_per_epoch=(scheduler_step or ("step" if isinstance(scheduler, str) else "epoch")) == "epoch",
         )
@@ -184,29 +186,3 @@ def fine_tune(  # noqa: PLR0913 - the options are keywords, and each is document
 def _say_awaited(watchers: Iterable[Watcher], what: str) -> None:
     for watcher in watchers:
         watcher.on_wait(what)
-
-
-def _check_options(model: object, **counts: object) -> None:
-    if not isinstance(model, nn.Module):
-        raise InputError(f"fine_tune() got {type(model).__name__}; it wants a torch.nn.Module.")
-    for name, value in counts.items():
-        if value is None and name in ("patience", "save_every"):
-            continue
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise InputError(f"{name} is {value!r}; it is a whole number, at least 1.")
-
-
-def _check_given(loss: object, clip: float | None, callbacks: Iterable[object]) -> None:
-    if loss is not None and not callable(loss):
-        raise InputError(
-            f"loss is {loss!r}; a function of (outputs, targets) is wanted.",
-            hint="For example loss=torch.nn.CrossEntropyLoss().",
-        )
-    if clip is not None and not clip > 0:
-        raise InputError(f"clip is {clip!r}; it is a norm of gradients, above 0.", hint="For example clip=1.0.")
-    for callback in callbacks:
-        if not all(callable(getattr(callback, name, None)) for name in ("on_step", "on_epoch", "on_end")):
-            raise InputError(
-                f"callbacks holds {callback!r}, which is no Callback.",
-                hint="Subclass notebookviz.finetune.events.Callback, and pass an instance of it.",
-            )

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from torch import nn
 
 from notebookviz.capture import naming
 from notebookviz.errors import InputError
 from notebookviz.loading import read_tensors
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping, Sequence
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
 _SHOWN = 5
 
@@ -79,6 +81,10 @@ def load_weights(model: nn.Module, path: str | os.PathLike[str], *, partial: boo
     Example:
         >>> load_weights(model, "weights.pth")  # doctest: +SKIP
     """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"load_weights() got {type(model).__name__}; it wants a torch.nn.Module.")
+    if not isinstance(path, (str, os.PathLike)):
+        raise InputError(f"path is {type(path).__name__}; the path of a file is wanted.")
     return fit(model, read_tensors(path, key=key), partial=partial)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -14,6 +15,7 @@ from notebookviz.capture import capture
 from notebookviz.errors import InputError
 from notebookviz.finetune import checks
 from notebookviz.finetune.labels import class_names
+from notebookviz.finetune.options import check, check_model
 from notebookviz.finetune.preprocessing import own_preprocessing
 from notebookviz.finetune.rng import undisturbed
 from notebookviz.finetune.tasks import split
@@ -26,7 +28,7 @@ from notebookviz.writing.stepping import Steps
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from torch import nn
 
@@ -118,6 +120,10 @@ def fine_tune_cells(
             f"fine_tune_cells() got {', '.join(f'{name}=' for name in unknown)}.",
             hint=f"Its options are those of fine_tune: {', '.join(_DEFAULTS)}.",
         )
+    check_model(model, "fine_tune_cells")
+    check(**options)
+    if names is not None and not isinstance(names, Mapping):
+        raise InputError(f"names is {type(names).__name__}; a dictionary is wanted.", hint="Pass names=globals().")
     given = {**_DEFAULTS, **options}
     known = Names(dict(vars(sys.modules["__main__"]) if names is None else names))
     with undisturbed():

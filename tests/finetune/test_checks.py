@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -9,7 +10,20 @@ from torch.optim import lr_scheduler as schedules
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
 
-from notebookviz import InputError, fine_tune, freeze, overfit_one_batch
+from notebookviz import (
+    InputError,
+    add_lora,
+    evaluate,
+    find_learning_rate,
+    fine_tune,
+    fine_tune_cells,
+    freeze,
+    load_fine_tuned,
+    load_weights,
+    overfit_one_batch,
+    replace_head,
+)
+from notebookviz.finetune.accelerating import accelerating
 from notebookviz.finetune.checks import TrainingWarning
 from notebookviz.finetune.events import Callback
 from tests.finetune import digits
@@ -183,9 +197,12 @@ def test_an_old_optimizer_is_refused():
     [
         ({"epochs": 0}, r"^epochs is 0; it is a whole number, at least 1\.$"),
         ({"accumulate": 1.5}, r"^accumulate is 1\.5; it is a whole number"),
-        ({"scheduler": "step"}, r"^scheduler is 'step'\. Known are 'cosine', 'linear', 'constant'\.$"),
-        ({"task": "vision"}, r"^task is 'vision'\. Known are 'single-label'"),
-        ({"lr": 0}, r"^lr is 0, layer_decay 1\.0"),
+        (
+            {"scheduler": "step"},
+            r"^scheduler is 'step'; a scheduler is .* names are 'cosine', 'linear', 'constant'\.",
+        ),
+        ({"task": "vision"}, r"^task is 'vision'; known are None, 'single-label'"),
+        ({"lr": 0}, r"^lr is 0; it is a number above 0\."),
         (
             {"monitor": "val_accuracy"},
             r"^monitor is 'val_accuracy', which is not measured\. Measured are: 'train_loss'",
@@ -193,8 +210,32 @@ def test_an_old_optimizer_is_refused():
         ({"metrics": 5}, r"^metrics is int; wanted is a torchmetrics metric"),
         ({"patience": -1}, r"^patience is -1; it is a whole number, at least 1\.$"),
         ({"clip": -1.0}, r"^clip is -1\.0; it is a norm of gradients, above 0\."),
-        ({"lr": float("nan")}, r"^lr is nan, layer_decay 1\.0"),
+        ({"lr": float("nan")}, r"^lr is nan; it is a number above 0\."),
         ({"warmup": -1}, r"^warmup is -1; it is a number of steps, or below 1 a part of all steps\."),
+        ({"scheduler": 5}, r"^scheduler is 5; a scheduler is wanted, what builds one from the optimiser, or a name\."),
+        ({"lr": "fast"}, r"^lr is 'fast'; it is a number above 0\. For example lr=1e-3\.$"),
+        ({"layer_decay": -1}, r"^layer_decay is -1; it is above 0 and at most 1\."),
+        ({"weight_decay": None}, r"^weight_decay is None; it is at least 0\."),
+        ({"warmup": "x"}, r"^warmup is 'x'; it is a number of steps, or below 1 a part of all steps\."),
+        ({"clip": "x"}, r"^clip is 'x'; it is a norm of gradients, above 0\."),
+        ({"seed": "x"}, r"^seed is 'x'; it is a whole number\.$"),
+        ({"precision": "int8"}, r"^precision is 'int8'; known are None, 'no', 'bf16', 'fp16'\.$"),
+        ({"scheduler_step": "batch"}, r"^scheduler_step is 'batch'; known are None, 'step', 'epoch'\.$"),
+        ({"labels": "abcdefghij"}, r"^labels is 'abcdefghij'; a list of names is wanted\."),
+        ({"labels": 3}, r"^labels is 3; a list of names is wanted\."),
+        ({"callbacks": print}, r"^callbacks is <built-in function print>; a list of Callback objects is wanted\."),
+        ({"stop": True}, r"^stop is True; a threading\.Event is wanted\.$"),
+        ({"accelerator": 3}, r"^accelerator is 3; an accelerate\.Accelerator is wanted\.$"),
+        ({"folder": 3}, r"^folder is 3; a folder is wanted\."),
+        (
+            {"folder": __file__},
+            r"^folder is '.*test_checks\.py'; a folder is wanted\. Name one that is not there",
+        ),
+        ({"transform": 3}, r"^transform is 3; a function of an image is wanted\.$"),
+        (
+            {"loss": torch.nn.CrossEntropyLoss},
+            r"^loss is <class '.*CrossEntropyLoss'>; a function of \(outputs",
+        ),
         ({"loss": "mse"}, r"^loss is 'mse'; a function of \(outputs, targets\) is wanted\."),
         ({"loss": lambda *_: None}, r"^The loss is NoneType; a tensor is wanted\. Return it"),
         ({"loss": lambda *_: 3.0}, r"^The loss is float; a tensor is wanted\."),
@@ -202,7 +243,10 @@ def test_an_old_optimizer_is_refused():
         ({"loss": lambda found, _: found.detach().mean()}, r"^The loss does not depend on what learns\."),
         ({"optimizer": "sgd"}, r"^optimizer is 'sgd'; an optimiser is wanted, or what builds one\."),
         ({"optimizer": torch.optim.LBFGS}, r"^LBFGS runs the model several times in a step\."),
-        ({"callbacks": [print]}, r"^callbacks holds <built-in function print>, which is no Callback\."),
+        (
+            {"callbacks": [print]},
+            r"^callbacks is \[<built-in function print>\]; a list of Callback objects is wanted\.",
+        ),
         (
             {"scheduler": schedules.ReduceLROnPlateau, "scheduler_step": "step"},
             r"^ReduceLROnPlateau looks at the loss of an epoch",
@@ -286,3 +330,100 @@ def test_one_batch_of_a_model_that_learns_nothing():
     found = overfit_one_batch(model(), digits.loaders()[0], steps=5, lr=50.0)
     assert not found.learned
     assert "it learns nothing. Check that labels belong to their inputs" in str(found)
+
+
+def adapted():
+    network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    add_lora(network)
+    return add_lora(network)
+
+
+def measured(task, targets, **options):
+    data = DataLoader(TensorDataset(torch.randn(8, 4), targets), 4)
+    return evaluate(nn.Linear(4, 3), data, task=task, **options)
+
+
+NUMBERS = torch.arange(8) % 3
+CALLS = {
+    "no model": (lambda: evaluate(None, []), r"^evaluate\(\) got NoneType; it wants a torch\.nn\.Module\.$"),
+    "no model to try": (lambda: find_learning_rate(None, []), r"^find_learning_rate\(\) got NoneType; it wants"),
+    "no model to overfit": (lambda: overfit_one_batch("x", []), r"^overfit_one_batch\(\) got str; it wants"),
+    "no model for LoRA": (lambda: add_lora(None), r"^add_lora\(\) got NoneType; it wants"),
+    "no model to freeze": (lambda: freeze(None), r"^Got NoneType; a torch\.nn\.Module is wanted\.$"),
+    "no model for weights": (lambda: load_weights(None, "x"), r"^load_weights\(\) got NoneType; it wants"),
+    "no path": (lambda: load_weights(nn.Linear(2, 1), 3), r"^path is int; the path of a file is wanted\.$"),
+    "no folder": (lambda: load_fine_tuned(3), r"^folder is int; a path is wanted\."),
+    "no such checkpoint": (
+        lambda: load_fine_tuned("x", which="middle"),
+        r"^which is 'middle'; known are 'best'",
+    ),
+    "no pattern": (lambda: freeze(nn.Linear(2, 1), 3), r"^A pattern is 3; a text is wanted\. It is 'all', 'head'"),
+    "no number of worst": (
+        lambda: measured(None, NUMBERS, worst=-1),
+        r"^worst is -1; it is a whole number, at least 0",
+    ),
+    "no names": (lambda: measured(None, NUMBERS, labels=5), r"^labels is 5; a list of names is wanted\."),
+    "no task": (lambda: measured("x", NUMBERS), r"^task is 'x'; known are None, 'single-label'"),
+    "another task": (lambda: measured("multi-label", NUMBERS), r"^The labels \(4,\) don't fit the scores \(4, 3\)"),
+    "nothing to measure": (
+        lambda: measured("single-label", torch.full((8,), -100)),
+        r"^There is nothing to measure: all labels are -100\.",
+    ),
+    "texts as labels": (
+        lambda: evaluate(nn.Linear(4, 3), [(torch.randn(2, 4), ["a", "b"])]),
+        r"^The labels are list; a tensor is wanted\. Number the classes\.$",
+    ),
+    "steps": (lambda: find_learning_rate(nn.Linear(2, 1), [], steps="a"), r"^steps is 'a'; it is a whole number"),
+    "a rate": (lambda: find_learning_rate(nn.Linear(2, 1), [], lowest="a"), r"^lowest is 'a'; it is a number above 0"),
+    "no rate": (
+        lambda: find_learning_rate(nn.Linear(64, 10), loader(TEN, torch.full((32, 64), float("nan")))),
+        r"^The loss became NaN at step 1, in epoch 1: the batch itself holds values that are not finite\.",
+    ),
+    "a rank": (lambda: add_lora(nn.Linear(2, 1), rank=0), r"^rank is 0; it is a whole number, at least 1\.$"),
+    "LoRA twice": (
+        adapted,
+        r"^This model has LoRA already\. Call merge\(\) or undo\(\) of what add_lora",
+    ),
+    "lazy": (
+        lambda: fine_tune(nn.Sequential(nn.LazyLinear(3)), loader(TEN)),
+        r"^'0\.weight' has no shape yet \(a lazy layer\)\. Run the model once on a batch: model\(x\)\.$",
+    ),
+    "without values": (
+        lambda: fine_tune(nn.Linear(64, 10, device="meta"), loader(TEN)),
+        r"^'weight' is on the meta device, without values\. Build the model on a device, or",
+    ),
+    "a seed": (lambda: replace_head(nn.Linear(8, 4), 3, seed="x"), r"^seed is 'x'; it is a whole number\.$"),
+    "a head that no memory holds": (
+        lambda: replace_head(nn.Sequential(nn.Linear(8, 4)), 10**13),
+        r"^'0' \(Linear\) can't be built with 10,000,000,000,000 outputs: ",
+    ),
+    "variables for cells": (
+        lambda: fine_tune_cells(nn.Linear(64, 10), loader(TEN), names=3),
+        r"^names is int; a dictionary is wanted\. Pass names=globals\(\)\.$",
+    ),
+    "a rate for cells": (
+        lambda: fine_tune_cells(nn.Linear(64, 10), loader(TEN), names={}, lr="a"),
+        r"^lr is 'a'; it is a number above 0\.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_other_calls_say_what_they_want(name):
+    call, said = CALLS[name]
+    with pytest.raises(InputError, match=said):
+        call()
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    options = {"epochs": np.int64(1), "lr": np.float32(0.01), "seed": np.int64(3), "accumulate": np.int32(2)}
+    training = fine_tune(model(), loader(TEN), folder=tmp_path / "run", verbose=False, **options)
+    assert training.finished
+    assert training.last is not None
+
+
+def test_a_precision_that_is_not_possible_does_not_stay():
+    with pytest.raises(InputError, match=r"^precision='fp8' is not possible here: "), accelerating(None, "fp8"):
+        pass
+    with accelerating(None, "bf16") as accelerator:
+        assert accelerator.mixed_precision == "bf16"

@@ -45,5 +45,5 @@ def test_a_loss_that_never_falls_gives_no_suggestion():
 
 
 def test_options_are_checked():
-    with pytest.raises(InputError, match=r"^lowest is 1, highest 0\.1, steps 100\. Wanted are 0 < lowest < highest"):
+    with pytest.raises(InputError, match=r"^lowest is 1, highest 0\.1, steps 100\. Wanted are lowest below highest"):
         find_learning_rate(digits.plain(), digits.loaders()[0], lowest=1, highest=0.1)
