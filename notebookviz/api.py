@@ -209,7 +209,8 @@ def _show_file(
         return found
 
     file_name = file.name
-    sentence = f"{file_name}, {len(file.data):,} bytes. {_left_out(file) or 'It is drawn here where scripts run.'}"
+    drawn = "It is drawn here where scripts run; in a notebook, trust it or run the cell."
+    sentence = f"{file_name}, {len(file.data):,} bytes. {_left_out(file) or drawn}"
     methods: dict[str, Method] = {
         **_netron_methods(),
         "file": lambda _: Answer({"name": file_name}, (held().data,)),

@@ -129,7 +129,7 @@ def test_a_file_has_no_table_and_its_folder_is_all_that_is_read(tmp_path):
 def test_a_notebook_keeps_what_netron_can_read_and_not_too_much_of_it(tmp_path, monkeypatch):
     monkeypatch.setattr(api, "KEPT", 20)
     sentences = {
-        "a.onnx": "It is drawn here where scripts run.",
+        "a.onnx": "It is drawn here where scripts run; in a notebook, trust it or run the cell.",
         "b.onnx": "A notebook keeps files of up to 0 MB; run the cell to open this one.",
         "c.strange": "Neither its name nor its first bytes are those of a format that Netron reads.",
     }

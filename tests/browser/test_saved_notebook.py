@@ -209,7 +209,7 @@ def test_files_that_no_browser_drew_are_drawn_in_an_exported_page(executed, lab,
             assert page.locator("iframe.netron").count() == len(FILES)
             others = [url for url in asked if url.startswith("http") and not url.startswith(NBCONVERTS_OWN)]
             assert others == [], "a panel asks another host"
-        words = page.get_by_text("It is drawn here where scripts run.")
+        words = page.get_by_text("It is drawn here where scripts run")
         assert [each.is_visible() for each in words.all()] == [not scripts_run] * len(FILES)
         assert page.get_by_text(LARGE).is_visible()
         context.close()
