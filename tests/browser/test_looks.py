@@ -74,7 +74,7 @@ display(HTML('<div class="ruler">&nbsp;</div>'))"""
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_screenshots_and_nothing_serious_found_by_axe(lab, open_notebook, dark):
-    """Pictures to be looked at; here only that the panel is as wide as wanted, light or dark, texts inside their boxes."""
+    """Pictures to be looked at; here only that the panel is as wide as wanted, light or dark, texts in their boxes."""
     notebook = open_notebook(lab, [RULER, RESNET], dark=dark, width=1760, height=1000)
     set_theme(notebook, dark=dark)
     notebook.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")

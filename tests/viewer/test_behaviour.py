@@ -306,10 +306,14 @@ def test_netrons_buttons_cover_nothing_that_is_drawn(harness: Harness, width: in
     frame.locator("#menu-button").click()
     frame.wait_for_function("() => document.getElementById('menu').getBoundingClientRect().left >= innerWidth")
     frame.locator("#sidebar-model-button").click()
-    frame.wait_for_function("() => document.getElementById('sidebar').getBoundingClientRect().right <= innerWidth")
-    assert frame.evaluate(INSIDE, ["#sidebar-closebutton", 0.5, 0.5])
-    seen = "document.getElementById('target').getBoundingClientRect().right - innerWidth * 0.4"
-    assert width > 700 or abs(frame.evaluate(seen)) < 2
+    frame.wait_for_function(
+        """() => {
+            const place = (id) => document.getElementById(id).getBoundingClientRect();
+            return Math.abs(place('target').right - place('sidebar').left) < 2;
+        }"""
+    )
+    for control in ("#sidebar-closebutton", *buttons):
+        assert frame.evaluate(INSIDE, [control, 0.5, 0.5]), control
     frame.locator("#sidebar-closebutton").click()
 
 
@@ -351,4 +355,5 @@ def test_a_graph_that_was_fitted_fits_again(harness: Harness) -> None:
     assert narrow["zoom"] < before["zoom"] or max(each["right"] for each in boxes) <= 380
     assert min(each["top"] for each in boxes) > 0
     resize(harness, 1000, 700)
-    assert {**(harness.last("view") or {}), "time": 0} == {**before, "time": 0}
+    for name in ("zoom", "x", "y"):
+        assert (harness.last("view") or {})[name] == pytest.approx(before[name], abs=1.5 if name != "zoom" else 0.001)
