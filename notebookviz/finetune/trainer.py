@@ -128,6 +128,8 @@ class Trainer:
             except NotebookvizError:
                 raise
             except Exception as error:
+                if not self._is_calling:
+                    raise
                 raise self._told(error) from error
             finally:
                 modes.restore()
@@ -139,6 +141,8 @@ class Trainer:
         self._when = "at the end"
         try:
             self._call("on_end", training)
+        except NotebookvizError:
+            raise
         except Exception as error:
             raise self._told(error) from error
         return training
@@ -155,11 +159,14 @@ class Trainer:
         for callback in self._callbacks:
             getattr(callback, "on_wait", lambda _: None)(what)
 
-    def _told(self, error: Exception) -> Exception:
-        """What the user's code raised, in a sentence; errors of this loop's own stay as they are."""
+    @property
+    def _is_calling(self) -> bool:
+        """Whether it is the user's code that runs."""
+        return not isinstance(self._calls, str) or bool(self._calls)
+
+    def _told(self, error: Exception) -> InputError:
+        """What the user's code raised, in a sentence."""
         calls, now = self._calls, self.progress
-        if isinstance(calls, str) and not calls:
-            return error
         when = self._when or f"in step {now.step + 1:,}, epoch {now.epoch + 1} of {self.plan.epochs}"
         if not isinstance(calls, str):
             what = f"{type(calls).__name__}.{self._method}"
