@@ -20,7 +20,7 @@ from notebookviz.finetune.labels import Labels, check_labels, judge
 from notebookviz.finetune.nonfinite import Guard
 from notebookviz.finetune.rng import Order, undisturbed
 from notebookviz.finetune.stopping import LeftError
-from notebookviz.finetune.tasks import KINDS, Batch, Kind, Loss, Task, all_scores, split
+from notebookviz.finetune.tasks import Batch, Kind, Loss, Task, all_scores, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -72,8 +72,6 @@ def check(  # noqa: PLR0913 - what fine_tune was given
     Raises:
         InputError: A training could not work; the sentence says why and what to do.
     """
-    if task is not None and task not in KINDS:
-        raise InputError(f"task is {task!r}.", hint=f"Known are {', '.join(map(repr, KINDS))}.")
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise InputError(
             "Nothing can learn: all parameters are frozen.",

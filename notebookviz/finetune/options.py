@@ -17,6 +17,7 @@ from torch.nn.parameter import is_lazy
 
 from notebookviz.capture.naming import cut
 from notebookviz.errors import InputError
+from notebookviz.finetune.tasks import KINDS
 
 SCHEDULES: Final = ("cosine", "linear", "constant")
 
@@ -158,7 +159,7 @@ _WANTED: Final = {
     "clip": _number(
         lambda value: value > 0, "it is a norm of gradients, above 0", "For example clip=1.0.", optional=True
     ),
-    "task": _one_of(None, "single-label", "multi-label", "regression", "own loss"),
+    "task": _one_of(None, *KINDS),
     "precision": _one_of(None, "no", "bf16", "fp16"),
     "scheduler_step": _one_of(None, "step", "epoch"),
     "which": _one_of("best", "last"),
