@@ -64,6 +64,8 @@ def given(  # noqa: PLR0913 - each is documented
     if not isinstance(name, str) or not name.strip() or name in BUILT_IN:
         taken = f" that is not one of {', '.join(BUILT_IN)}" if name in BUILT_IN else ""
         raise InputError(f"overlay() got the name {name!r}; it wants a text{taken}.")
+    if len(name) > _LONGEST:
+        raise InputError(f"overlay() got a name of {len(name):,} characters; it wants at most {_LONGEST}.")
     if combine not in get_args(Combine):
         raise InputError(f"overlay() got combine={combine!r}; it wants one of {', '.join(get_args(Combine))}.")
     if not hasattr(values, "items"):
@@ -77,7 +79,7 @@ def given(  # noqa: PLR0913 - each is documented
     if len(words) > 1:
         raise InputError(f"The overlay {name!r} mixes numbers and words.", hint="Leave a value out by giving None.")
     return {
-        "name": name[:_LONGEST],
+        "name": name,
         "kind": "words" if words == {True} else "numbers",
         "unit": str(unit)[:20],
         "combine": combine,

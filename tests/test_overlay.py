@@ -46,6 +46,14 @@ def test_keys_are_paths_modules_or_names_of_parameters(panel, model):
     assert panel.state["overlay"] == "own: gradient norm"
 
 
+def test_a_name_may_be_long_but_not_endless(panel):
+    panel.overlay("n" * 200, {"0": 1})
+    panel.overlay("n" * 200, None)
+    assert panel.overlays == []
+    with pytest.raises(InputError, match=r"overlay\(\) got a name of 1,000 characters; it wants at most 200\."):
+        panel.overlay("n" * 1000, {"0": 1})
+
+
 def test_every_parameter_and_module_name_is_a_key(panel, model):
     panel.overlay("norm", {name: p.norm() for name, p in model.named_parameters()})
     assert len(values(panel)) == 4
