@@ -40,8 +40,6 @@ def take(browser: Browser, server: JupyterServer, *, dark: bool) -> Path:
     panel.wait_drawn(panel.graph())
     notebook.run(1)
     wait_until(lambda: panel.read()["selected"], "the module is selected")
-    for _ in range(2):
-        panel.scope.get_by_role("button", name="Zoom out").click()
     notebook.page.wait_for_timeout(1000)  # the drawing moves to where the module is
     shot = notebook.page.locator(".jp-Notebook .jp-CodeCell").first.screenshot()
     context.close()
