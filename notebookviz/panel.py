@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from notebookviz.table import ModuleTable
 
 GRACE: Final = 20.0  # seconds without a view before the model is let go of
-SOON: Final = (
-    0.5  # seconds after which a displayed panel gets its address; starting a server must not hold up the drawing
-)
 _STATE_KEYS: Final = frozenset(
     {"opened", "selected", "inside", "view", "options", "split", "height", "tab", "overlay", "tuning"}
 )
@@ -90,6 +87,7 @@ class Panel(Saving, anywidget.AnyWidget):
         self._told = False
         self._driven = False
         self._events = itertools.count()
+        self._turns: dict[str, int] = {}
         self.run = cells.current_run()
         self.number = next(_numbers)
         self._methods: dict[str, Method] = {}
@@ -129,7 +127,7 @@ class Panel(Saving, anywidget.AnyWidget):
         _open.add(self)
 
     def _serve(self) -> None:
-        """Name the address; what is drawn needs none, it comes over the comm."""
+        """Name the address: after the panel is displayed, since what is drawn comes over the comm."""
         with self._lock:
             if "port" in self.served or self._closed:
                 return
@@ -351,9 +349,7 @@ class Panel(Saving, anywidget.AnyWidget):
     def display(self) -> None:
         """Show the panel in the cell that runs now."""
         self._outputs.show_widget(self.model_id)
-        soon = threading.Timer(SOON, self._serve)
-        soon.daemon = True
-        soon.start()
+        self._serve()
         run = cells.current_run()
         self._outputs.show_rest(drawn=run is not None and run.named)
 
@@ -393,7 +389,12 @@ class Panel(Saving, anywidget.AnyWidget):
 
     def _keep_state(self, params: Mapping[str, Any]) -> Answer:
         kept = {key: value for key, value in params.items() if key in _STATE_KEYS}
+        teller, turn = str(params.get("teller", "")), params.get("turn")
         with self._lock:
+            if isinstance(turn, int):
+                if turn <= self._turns.get(teller, 0):
+                    return Answer()  # it came over the comm, after what was told later over the socket
+                self._turns[teller] = turn
             self.state = {**self.state, **kept}
         return Answer()
 

@@ -154,7 +154,10 @@ def served(tab, panel):
 
 
 def mount_widget(page, panel, *, port=None, width="100%", awaited=False):
-    """Put the panel as a widget into a made-up front end at http://127.0.0.1, with its comm answered by Python."""
+    """Put the panel as a widget into a made-up front end at http://127.0.0.1, with its comm answered by Python.
+
+    Port 0 is one that is not known yet.
+    """
     page.asked = []
     page.deaf = False
 
@@ -176,7 +179,7 @@ def mount_widget(page, panel, *, port=None, width="100%", awaited=False):
         "subject": panel.subject,
         "graph": base64.b64encode(panel.graph).decode(),
         "state": panel.state,
-        "served": {**panel.served, **({"port": port} if port else {})},
+        "served": {"id": panel.key} if port == 0 else {**panel.served, **({"port": port} if port else {})},
         "status": panel.status,
         "height": 500,
         "awaited": awaited,

@@ -167,6 +167,16 @@ def test_a_click_is_not_lost_while_the_table_is_drawn_again(saved):
     expect(saved.locator(".row.selected .text")).to_have_text("first")
 
 
+def test_a_click_is_not_lost_while_its_row_changes(saved):
+    place = row(saved, "first").bounding_box()
+    saved.mouse.move(place["x"] + 60, place["y"] + 10)
+    saved.mouse.down()
+    saved.get_by_label("Colour").select_option("parameters")
+    expect(row(saved, "first").locator(".painted")).to_have_count(1)
+    saved.mouse.up()
+    expect(saved.locator(".row.selected .text")).to_have_text("first")
+
+
 def test_sorting_turns_and_ends(saved):
     header = saved.get_by_role("columnheader", name="params")
     header.get_by_role("button").click()
@@ -536,6 +546,22 @@ def impostor():
     web = ports.get(timeout=10)
     yield next(iter(web._sockets.values())).getsockname()[1]
     loop.call_soon_threadsafe(loop.stop)
+
+
+def test_until_there_is_a_route_python_is_told_what_is_selected_over_the_comm(tab, panel, mount):
+    mount(tab, panel, port=0)
+    row(tab, "first").click()
+    wait(tab, lambda: panel.selected is not None, "the click arrived")
+    expect(tab.locator(".root")).to_have_attribute("data-route", "connecting", timeout=1)
+
+
+def test_what_is_told_late_is_not_taken(panel):
+    tell = panel.methods["state"]
+    tell({"selected": 2, "teller": "a", "turn": 2})
+    tell({"selected": 1, "teller": "a", "turn": 1})
+    assert panel.state["selected"] == 2
+    tell({"selected": 3, "teller": "b", "turn": 1})
+    assert panel.state["selected"] == 3
 
 
 def test_a_port_whose_server_does_not_know_the_token_does_not_count(tab, panel, mount, impostor):

@@ -33,12 +33,18 @@ export class Table {
         this._sort = null;
         this._filter = '';
         this._columns = [];
+        this._pressed = null;
         this._head = element('div', { role: 'row', class: 'row head', 'aria-rowindex': '1' });
         this._body = element('div', { role: 'rowgroup', class: 'body' });
         this._foot = element('div', { role: 'row', class: 'row foot' });
         this.grid = element('div', {
             class: 'grid', role: 'treegrid', tabindex: '0', 'aria-label': 'Modules',
-            on: { keydown: (event) => this._key(event), scroll: () => this._later(), click: (event) => this._click(event), focus: () => this._point() }
+            on: { keydown: (event) => this._key(event), scroll: () => this._later(), click: (event) => this._click(event), focus: () => this._point(),
+                pointerdown: ({ target }) => {
+                    this._pressed = target;
+                },
+                pointerup: (event) => this._release(event)
+            }
         },
         element('div', { role: 'rowgroup', class: 'headgroup' }, this._head), this._body, element('div', { role: 'rowgroup', class: 'footgroup' }, this._foot));
         this._input = element('input', {
@@ -323,6 +329,14 @@ export class Table {
         } else if (room > 0 && top + ROW > this.grid.scrollTop + room) {
             this.grid.scrollTop = top + ROW - room;
         }
+    }
+
+    /** What was pressed is gone because its row was drawn again, so the browser makes no click of it. */
+    _release(event) {
+        if (this._pressed && !this._pressed.isConnected && this._pressed.closest('.row')?.id === event.target.closest('.body .row')?.id) {
+            this._click(event);
+        }
+        this._pressed = null;
     }
 
     _click(event) {

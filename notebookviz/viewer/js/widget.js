@@ -68,6 +68,8 @@ export default {
             const found = model.get(name);
             return found ? asBytes(found) : new Uint8Array();
         };
+        const teller = Math.random().toString(36).slice(2);
+        let turn = 0;
         let panel = null;
         const shut = Boolean(model.get('status')?.closed);
         const router = shut ? new Shut() : alive({ assets }) ? new Router({
@@ -85,7 +87,12 @@ export default {
             height: model.get('height'), transport: router,
             keep: (state) => {
                 model.set('state', state);
-                router.request('state', state).catch(() => null);
+                const told = { ...state, teller, turn: ++turn };
+                if (router.state === 'connecting') {
+                    model.send({ id: 'state', method: 'state', params: told }); // the next cell may ask for it
+                } else {
+                    router.request('state', told).catch(() => null);
+                }
             }
         });
         panel.route = router.state;
