@@ -294,10 +294,10 @@ def test_the_comm_answers_as_the_socket_does(kernel):
 def test_an_interrupted_cell_leaves_the_panel_alive(kernel):
     ((data, *_), _) = kernel.run("model = Net(); panel = show(model)", cell="int")
     session = kernel.client.session
-    request = {"code": "import time; time.sleep(60)", "silent": False, "store_history": True, "allow_stdin": False}
-    message = session.msg("execute_request", request)
-    kernel.client.shell_channel.send(message)
-    while kernel.client.get_iopub_msg(timeout=10)["msg_type"] != "execute_input":
+    code = "import time; print('SLEEPS', flush=True); time.sleep(60)"  # IPython swallows what interrupts it before
+    request = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
+    kernel.client.shell_channel.send(session.msg("execute_request", request))
+    while "SLEEPS" not in kernel.client.get_iopub_msg(timeout=10)["content"].get("text", ""):
         pass
     kernel.manager.interrupt_kernel()
     assert kernel.ask(data[WIDGET]["model_id"], "tensor", name="fc.bias")[0]["error"] is None
