@@ -158,9 +158,8 @@ class _Feeder:
 
     def leave(self) -> None:
         """Give up on a batch: worker processes are ended, a thread that hangs stays behind."""
-        shut = getattr(
-            self._iterator, "_shutdown_workers", None
-        )  # what a DataLoader's iterator does when it is dropped
+        # What a DataLoader's iterator does when it is dropped.
+        shut = getattr(self._iterator, "_shutdown_workers", None)
         if shut is not None:
             threading.Thread(target=shut, name="notebookviz-data-end", daemon=True).start()
 
