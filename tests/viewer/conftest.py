@@ -14,10 +14,17 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
+SIZE = {"width": 1000, "height": 700}
+
+
 @pytest.fixture
-def harness(browser: Browser) -> Iterator[Harness]:
-    """The page in a window of 1000 by 700 pixels; at the end the console must hold no error."""
-    page = browser.new_page(viewport={"width": 1000, "height": 700})
+def harness(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Harness]:
+    """The page in a window of 1000 by 700 pixels, where nothing moves unless the test is marked `motion`.
+
+    At the end the console must hold no error.
+    """
+    motion = "no-preference" if request.node.get_closest_marker("motion") else "reduce"
+    page = browser.new_page(viewport=SIZE, reduced_motion=motion)
     made = Harness(page)
     yield made
     page.close()
@@ -30,7 +37,7 @@ def make_harness(browser: Browser) -> Iterator[Callable[..., Harness]]:
     pages = []
 
     def make(html: str | None = None, **options: object) -> Harness:
-        page = browser.new_page(viewport={"width": 1000, "height": 700}, **options)
+        page = browser.new_page(viewport=SIZE, **options)
         pages.append(page)
         return Harness(page, html)
 

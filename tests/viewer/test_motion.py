@@ -12,7 +12,7 @@ from tests.graph.expected import openable
 if TYPE_CHECKING:
     from tests.viewer.harness.driver import Harness
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.motion]
 
 # Boxes by their ids: the transform that each has had, as told by an observer, and the last of them.
 WATCH = """() => {
