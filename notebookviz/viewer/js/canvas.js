@@ -4,7 +4,7 @@
 
 const MARGIN = 24;
 const SMALLEST = 0.6; // zoom, for the sake of the width
-const READABLE = 0.75; // for the sake of the height
+const READABLE = 0.75; // where that shows the whole height
 const ROOM = 0.9;
 
 export class Canvas {
@@ -89,13 +89,13 @@ export class Canvas {
         return this._window.clientWidth > 40 && this._window.clientHeight > 40;
     }
 
-    /** Fits the drawing to the width, and as far as it is read with ease to the height; its top in view, never enlarged. */
+    /** Fits the drawing to the width, and to the height where it is read with ease then; its top in view, never enlarged. */
     fit(sideways = false) {
         const target = this._target();
         this._sideways = sideways;
         const fits = [this._window.clientWidth / (target.width + 2 * MARGIN), this._window.clientHeight / (target.height + 2 * MARGIN)];
         const [across, along] = sideways ? fits.reverse() : fits;
-        target.zoom = Math.min(1, Math.max(SMALLEST, Math.min(across, Math.max(along, READABLE))));
+        target.zoom = Math.min(1, Math.max(SMALLEST, Math.min(across, along < READABLE ? 1 : along)));
         const { originX: x, originY: y, width, height, zoom } = target;
         const wide = width * zoom + 2 * MARGIN > this._window.clientWidth;
         const high = height * zoom + 2 * MARGIN > this._window.clientHeight;
