@@ -23,14 +23,13 @@ CELLS = [
     'panel.expand("layer1.0")\npanel.select("layer1.0.conv1")',
 ]
 LARGEST = 200_000
-WIDTH, HEIGHT = 1180, 900
+# A scale of Playwright's own does not reach the frame of the drawing: the graph would be blurred.
+SCREEN = ("--force-device-scale-factor=1.5", "--window-size=1180,1040")
 
 
 def take(browser: Browser, server: JupyterServer, *, dark: bool) -> Path:
     """Run the cells and take a picture of the first and its panel."""
-    context = browser.new_context(
-        viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=1.5, color_scheme="dark" if dark else "light"
-    )
+    context = browser.new_context(no_viewport=True, color_scheme="dark" if dark else "light")
     notebook = Notebook(server, context, Traffic()).open(CELLS)
     theme = "JupyterLab Dark" if dark else "JupyterLab Light"
     notebook.page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
@@ -55,7 +54,7 @@ def main() -> int:
         JupyterServer("lab", Path(folder)) as server,
         sync_playwright() as playwright,
     ):
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=list(ARGUMENTS))
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=[*ARGUMENTS, *SCREEN])
         for dark in (False, True):
             path = take(browser, server, dark=dark)
             size = path.stat().st_size
