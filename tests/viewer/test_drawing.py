@@ -135,9 +135,7 @@ def test_what_is_selected_in_another_part_is_drawn(harness: Harness) -> None:
             }""",
             arg=wanted,
         )
-        harness.page.wait_for_function(
-            "start => harness.last('drawn').from === start", arg=0 if wanted == 7 else 1000
-        )
+        harness.page.wait_for_function("start => harness.last('drawn').from === start", arg=0 if wanted == 7 else 1000)
     assert harness.last("select") is None
     harness.show(recording, opened=[0, inner], view=harness.last("view"))
     assert (harness.last("drawn") or {})["from"] == 1000
@@ -339,8 +337,13 @@ def test_a_label_that_can_not_be_measured_has_a_place_all_the_same(harness: Harn
 
 # No text has a size in a page that is not rendered.
 UNSEEN = """() => {
-    const text = document.querySelector('#origin text');
-    return text ? text.getBBox().width === 0 : document.documentElement.getBoundingClientRect().width === 0;
+    const [canvas, text] = ['svg', 'text'].map((name) => document.createElementNS('http://www.w3.org/2000/svg', name));
+    canvas.append(text);
+    text.textContent = 'x';
+    document.body.append(canvas);
+    const { width } = text.getBBox();
+    canvas.remove();
+    return width === 0;
 }"""
 
 

@@ -15,8 +15,18 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.motion]
 
 # Boxes by their ids: the transform that each has had, as told by an observer, and the last of them.
+# And how many frames are waited for: none once all stands.
 WATCH = """() => {
     window.moved = new Map();
+    window.waiting = 0;
+    const { requestAnimationFrame } = window;
+    window.requestAnimationFrame = (then) => {
+        window.waiting += 1;
+        return requestAnimationFrame((now) => {
+            window.waiting -= 1;
+            then(now);
+        });
+    };
     window.transitions = 0;
     addEventListener('transitionrun', () => { window.transitions += 1; }, true);
     new MutationObserver((changes) => {
@@ -56,7 +66,7 @@ def test_only_what_is_seen_moves_and_all_ends_in_its_place(harness: Harness) -> 
     first = sorted(everything)[2]  # the root, all layers, the first block
     harness.frame.evaluate(WATCH)
     harness.open(everything - {first}, first)
-    harness.page.wait_for_timeout(600)
+    harness.frame.wait_for_function("() => window.waiting === 0", polling=50)
     outside, moved, transitions = harness.frame.evaluate(WINDOW)
     assert len(outside) > 20
     assert moved

@@ -16,6 +16,8 @@ from tests.graph import samples
 from tests.graph.expected import openable
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Locator
+
     from notebookviz.graph.records import Recording
     from tests.viewer.harness.driver import Harness
 
@@ -47,11 +49,23 @@ def place(harness: Harness) -> list[float]:
     return [view["zoom"], view["x"], view["y"]]
 
 
+LIT = "[...document.querySelectorAll('.nbv-lit')].map((item) => item.dataset.id || item.dataset.edge).filter(Boolean)"
+
+
 def lit(harness: Harness) -> set[str]:
-    found = harness.frame.evaluate(
-        "[...document.querySelectorAll('.nbv-lit')].map((item) => item.dataset.id || item.dataset.edge || '')"
-    )
-    return set(filter(None, found))
+    return set(harness.frame.evaluate(LIT))
+
+
+def none_lit(harness: Harness) -> None:
+    """Wait until the page knows that the mouse has left."""
+    harness.frame.wait_for_function(f"() => {LIT}.length === 0")
+
+
+def point(harness: Harness, node: Locator) -> set[str]:
+    """What is lit while the mouse points at a box."""
+    node.hover()
+    harness.frame.wait_for_function(f"() => {LIT}.length > 0")
+    return lit(harness)
 
 
 def test_one_module_fills_the_canvas_with_its_values_at_the_border(harness: Harness) -> None:
@@ -87,27 +101,24 @@ def test_pointing_lights_the_direct_neighbours_and_their_lines(harness: Harness)
     conv = index_of(recording, "layers.0.conv")
     before, after = conv - 2, conv + 2
     frames = {str(index_of(recording, path)) for path in ("layers", "layers.0")}
-    harness.frame.locator(f"[data-id='{conv}'] .node-item").first.hover()
-    assert lit(harness) == {str(conv), str(before), str(after), f"{before}>{conv}", f"{conv}>{after}", *frames}
-    harness.page.wait_for_timeout(200)
+    found = point(harness, harness.frame.locator(f"[data-id='{conv}'] .node-item").first)
+    assert found == {str(conv), str(before), str(after), f"{before}>{conv}", f"{conv}>{after}", *frames}
     opacity = "getComputedStyle(document.querySelector(\"[data-id='input-0']\")).opacity"
     assert float(harness.frame.evaluate(opacity)) < 0.5
     harness.page.mouse.move(1, 1)
-    assert lit(harness) == set()
+    none_lit(harness)
 
 
 def test_a_line_that_is_selected_while_it_is_lit_goes_on_as_before(harness: Harness) -> None:
     harness.show(samples.residual(), opened=[0])
     stem = harness.frame.locator("[data-id='1'] .node-item").first
     lines = harness.frame.locator("path[data-edge]").evaluate_all("all => all.map(each => each.dataset.edge)")
-    stem.hover()
-    assert "1>3" in lit(harness)
+    assert "1>3" in point(harness, stem)
     harness.frame.locator("#edge-paths-hit-test path").nth(lines.index("1>3")).dispatch_event("click")
     harness.frame.wait_for_selector("[data-edge='1>3'].select", state="attached")
     harness.page.mouse.move(1, 1)
-    assert lit(harness) == set()
-    stem.hover()
-    assert {"input-0>1", "1>3"} <= lit(harness)
+    none_lit(harness)
+    assert {"input-0>1", "1>3"} <= point(harness, stem)
 
 
 def test_keys_light_all_ancestors_or_descendants(harness: Harness) -> None:
@@ -116,6 +127,7 @@ def test_keys_light_all_ancestors_or_descendants(harness: Harness) -> None:
     stem, layers = index_of(recording, "stem"), index_of(recording, "layers")
     harness.do("select", harness.frame.locator(f"[data-id='{layers}'] .node-item").first.click)
     harness.page.mouse.move(1, 1)
+    none_lit(harness)
     harness.page.keyboard.press("a")
     assert lit(harness) == {"input-0", str(stem), str(layers), f"input-0>{stem}", f"{stem}>{layers}"}
     harness.page.keyboard.press("d")
@@ -277,8 +289,7 @@ def attention() -> nn.Module:
     return nn.TransformerEncoder(layer, 4, enable_nested_tensor=False)
 
 
-CROSSED = """async () => {
-    await new Promise((done) => setTimeout(done, 700));
+CROSSED = """() => {
     const titles = [...document.querySelectorAll('.nbv-title')].map((item) => item.getBoundingClientRect());
     const found = [...document.querySelectorAll('[data-edge]')].filter((path) => {
         const matrix = path.getScreenCTM();

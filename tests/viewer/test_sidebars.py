@@ -6,6 +6,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import expect
 
 from notebookviz.errors import NotebookvizError
 from tests.graph import samples
@@ -151,6 +152,7 @@ def test_saves_a_tensor_as_npy(shown: Harness) -> None:
 @pytest.mark.parametrize(("label", "start"), [("Export as SVG", b"<svg"), ("Export as PNG", b"\x89PNG")])
 def test_exports_pictures_with_our_colours(shown: Harness, label: str, start: bytes) -> None:
     shown.send({"type": "theme", "theme": "dark", "background": "rgb(20, 30, 40)"})
+    expect(shown.frame.locator("body")).to_have_css("background-color", "rgb(20, 30, 40)")
     saved = shown.do("save", lambda: menu(shown, label))
     content = bytes(saved["bytes"])
     assert content.startswith(start)
@@ -163,11 +165,10 @@ def test_exports_pictures_with_our_colours(shown: Harness, label: str, start: by
 
 def test_menu_holds_what_makes_sense_here(shown: Harness) -> None:
     shown.frame.locator("#menu-button").click()
-    labels = shown.frame.locator(".menu-command .menu-label").all_text_contents()
-    assert labels == [
+    expect(shown.frame.locator(".menu-command .menu-label")).to_have_text([
         "Export as PNG", "Export as SVG", "Find...", "Show Attributes", "Hide Weights", "Show Names", "Show Horizontal",
         "Mouse Wheel: Zoom", "Zoom In", "Zoom Out", "Actual Size", "Properties...", "About Netron",
-    ]  # fmt: skip
+    ])  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from notebookviz.graph.records import Argument
 from tests.graph import samples
+from tests.viewer.test_behaviour import ZOOM
 from tests.viewer.test_paint import COUNT_LAYOUTS, overlay
 
 if TYPE_CHECKING:
@@ -63,9 +64,8 @@ def scroll(harness: Harness, element: str, above: float) -> None:
 
 @pytest.fixture
 def opened(harness: Harness) -> Harness:
-    """The page with both modules open, once nothing moves."""
+    """The page with both modules open."""
     harness.show(tall(), opened=[0, OUTER, INNER])
-    harness.page.wait_for_timeout(500)
     return harness
 
 
@@ -78,8 +78,9 @@ def test_titles_stay_at_the_edge_inside_their_frames(opened: Harness) -> None:
     assert [each["top"] for each in titles] == [0, pytest.approx(23, abs=1)]
     assert all(each["inside"] and each["above"] and each["own"] == "hidden" for each in titles)
     for name in ("zoom-out", "zoom-in", "zoom-in"):
+        before = opened.frame.evaluate(ZOOM)
         opened.send({"type": "command", "name": name})
-        opened.page.wait_for_timeout(100)
+        opened.frame.wait_for_function(f"before => {ZOOM} !== before", arg=before)
         titles = seen(opened)
         assert len(titles) == 2, name
         assert all(each["inside"] and each["above"] for each in titles), name
@@ -109,7 +110,6 @@ def test_its_sign_closes_and_the_closed_module_is_where_it_was(opened: Harness, 
     place = sign.bounding_box()
     opened.do("drawn", sign.click)
     assert (opened.last("toggle") or {})["id"] == module
-    opened.page.wait_for_timeout(450)
     after = opened.frame.locator(f"[data-id='{module}'] .nbv-toggle").bounding_box()
     assert place
     assert after

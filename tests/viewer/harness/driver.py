@@ -92,9 +92,7 @@ class Harness:
         """Act, and wait for the next message of a type."""
         before = self.page.evaluate("type => harness.count(type)", answer)
         action()
-        self.page.wait_for_function(
-            "([type, before]) => harness.count(type) > before", arg=[answer, before], timeout=20000
-        )
+        self.page.wait_for_function("([type, before]) => harness.came(type, before)", arg=[answer, before])
         found: dict[str, Any] = self.page.evaluate("type => harness.last(type)", answer)
         return found
 
