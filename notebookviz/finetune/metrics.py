@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from notebookviz.errors import InputError, MissingExtraError
+from notebookviz.finetune.labels import IGNORED
 from notebookviz.finetune.tasks import fold, scores
 
 if TYPE_CHECKING:
@@ -142,18 +143,33 @@ def default_metrics(kind: Kind | None, classes: int) -> dict[str, Any]:
 
 
 def _by_class(classes: int) -> Any:  # noqa: ANN401 - a torchmetrics Metric
-    """Accuracy, and the mean of the classes' F1, from one count: two metrics would count everything twice."""
-    from torchmetrics.classification import MulticlassStatScores
+    """Accuracy, and the mean of the classes' F1, from one count: torchmetrics' own count far more, twice."""
+    from torchmetrics import Metric
 
-    class Counts(MulticlassStatScores):
-        def compute(self) -> dict[str, Tensor]:  # type: ignore[override]
-            right, wrong, missed = (torch.as_tensor(count).double() for count in (self.tp, self.fp, self.fn))
-            either = 2 * right + wrong + missed
-            there = either > 0
-            f1 = (2 * right[there] / either[there]).mean() if bool(there.any()) else right.sum()
-            return {"accuracy": right.sum() / (right + missed).sum().clamp(min=1), "f1": f1}
+    class Counts(Metric):
+        full_state_update = False
+        counts: Tensor
 
-    return Counts(classes, average=None, validate_args=False, ignore_index=-100)
+        def __init__(self) -> None:
+            super().__init__()
+            # How many are of a class, said to be of it, and rightly so.
+            self.add_state("counts", torch.zeros(3, classes, dtype=torch.long), dist_reduce_fx="sum")
+
+        def update(self, found: Tensor, targets: Tensor) -> None:
+            said, true = found.max(1).indices.flatten(), targets.flatten()
+            kept = true != IGNORED
+            if not bool(kept.all()):
+                said, true = said[kept], true[kept]
+            seen = [torch.bincount(each, minlength=classes) for each in (true, said, true[true == said])]
+            self.counts = self.counts + torch.stack(seen)
+
+        def compute(self) -> dict[str, Tensor]:
+            true, said, right = self.counts.double()
+            either = true + said
+            f1 = (2 * right / either.clamp(min=1)).sum() / (either > 0).sum().clamp(min=1)
+            return {"accuracy": right.sum() / true.sum().clamp(min=1), "f1": f1}
+
+    return Counts()
 
 
 def named_metrics(metrics: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever the user passed

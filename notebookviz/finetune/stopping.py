@@ -32,10 +32,12 @@ class Stop:
 
     Attributes:
         awaits: Whether the main thread waits for something that may be left.
+        over: Set when interrupts of the main thread don't come here any more.
     """
 
     def __init__(self, event: threading.Event | None = None) -> None:
         self.awaits = False
+        self.over = threading.Event()
         self._event = event
         self._interrupted = False
         self._leaves = False
@@ -73,6 +75,7 @@ class Stop:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.over.set()
         with self._guard:
             before, self._before = self._before, None
         if before is None:

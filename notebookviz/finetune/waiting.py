@@ -41,6 +41,7 @@ class Waiting:
         self._since: float | None = None
         self._asked: float | None = None
         self._told = 0.0
+        self._watched = False
 
     def batches(self, loader: Iterable[Any], name: str) -> Iterator[Any]:
         """The batches of a loader, whose own iterator is made at once.
@@ -60,8 +61,9 @@ class Waiting:
         return batches
 
     def _here(self, loader: Iterable[Any], name: str) -> Iterator[Any]:
-        done = threading.Event()
-        threading.Thread(target=self._watch, args=(done,), name="notebookviz-waiting", daemon=True).start()
+        if not self._watched:
+            self._watched = True
+            threading.Thread(target=self._watch, name="notebookviz-waiting", daemon=True).start()
         try:
             self._name = name
             fetch = self._awaited(1, lambda: iter(loader)).__next__
@@ -72,8 +74,6 @@ class Waiting:
             return
         except LeftError as error:
             raise LeftError(self._overdue()) from error
-        finally:
-            done.set()
 
     def _awaited(self, number: int, fetch: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it fetches
         self._begin(number)
@@ -84,9 +84,9 @@ class Waiting:
             self._stop.awaits = False
             self._since = None
 
-    def _watch(self, done: threading.Event) -> None:
+    def _watch(self) -> None:
         """Look at the main thread from time to time."""
-        while not done.wait(_LOOK):
+        while not self._stop.over.wait(_LOOK):
             if self._is_overdue():
                 self._stop.leave()
 
