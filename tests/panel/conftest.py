@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -133,8 +134,16 @@ def panel(model, monkeypatch):
 
 def wait_until_drawn(page):
     """Wait until the panel on a page has drawn its graph."""
-    page.locator(".root[data-drawn]").first.wait_for(timeout=20000)
+    page.locator(".root[data-drawn]").first.wait_for()
     return page
+
+
+def wait(page, condition, what, seconds=30):
+    """Wait in the page, which goes on talking to Python meanwhile."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"Waited until {what}."
+        page.wait_for_timeout(50)
 
 
 @pytest.fixture

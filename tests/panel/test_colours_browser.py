@@ -6,6 +6,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from tests.panel.conftest import wait
+
 pytestmark = pytest.mark.browser
 
 
@@ -46,8 +48,7 @@ def test_python_and_the_panel_colour_by_the_same(served, panel, model, drawn):
     choose(served, "trainable")
     expect(painted(served, "blocks")).to_have_text("trainable")
     choose(served, "gradient norm")
-    served.wait_for_function("() => new Promise((resolve) => setTimeout(() => resolve(true), 400))")
-    assert panel.state["overlay"] == "own: gradient norm"
+    wait(served, lambda: panel.state["overlay"] == "own: gradient norm", "Python was told")
     served.reload()
     drawn(served)
     expect(painted(served, "first")).to_have_text("0.5 x")

@@ -23,6 +23,7 @@ from torch import nn
 from notebookviz import show
 import notebookviz.outputs
 from notebookviz.cells import _listeners
+from notebookviz.panel import open_panels
 notebookviz.outputs.PATIENCE = 1000
 models = weakref.WeakSet()
 class Net(nn.Module):
@@ -80,7 +81,7 @@ class Kernel:
         }
         self.client.shell_channel.send(self.client.session.msg("comm_msg", content))
         while True:
-            found = self.client.get_iopub_msg(timeout=30)
+            found = self.client.get_iopub_msg(timeout=60)
             data = found["content"].get("data", {})
             if found["msg_type"] == "comm_msg" and data.get("content", {}).get("id") == 7:
                 return data["content"], found["buffers"]
@@ -101,6 +102,14 @@ def kernel(running):
         while True:
             running.client.get_iopub_msg(timeout=0.05)
     return running
+
+
+def until(condition):
+    """What the kernel answers, once it is true."""
+    end = time.monotonic() + 60
+    while not (found := condition()):
+        assert time.monotonic() < end, "The kernel never said so."
+    return found
 
 
 def alive(kernel):
@@ -163,9 +172,14 @@ def test_in_a_front_end_nothing_is_typeset_until_the_page_has_drawn(kernel):
 
 def test_a_panel_that_no_page_draws_leaves_its_table_and_script_all_the_same(kernel):
     kernel.run("import time; notebookviz.outputs.PATIENCE = 0.1")
-    kernel.run("panel = show(Net()); time.sleep(1)", cell="unseen")
+    kernel.run("panel = show(Net())", cell="unseen")
     kernel.run("notebookviz.outputs.PATIENCE = 1000")
-    ((_, table, script), _) = kernel.run("panel", cell="again")
+
+    def stands():
+        ((_, table, script), _) = kernel.run("panel", cell=f"again {time.monotonic()}")
+        return "text/html" in table and (table, script)
+
+    table, script = until(stands)
     assert "<table" in table["text/html"], "it stood before anything was drawn"
     assert "copyright (c) Lutz Roeder" in script[SCRIPT]
 
@@ -249,16 +263,13 @@ def test_a_view_that_is_gone_for_long_lets_go_and_one_that_comes_back_does_not(k
     ((data, *_), _) = kernel.run("show(Net());", cell="views")
     comm = data[WIDGET]["model_id"]
     kernel.ask(comm, "views", count=1)
-    kernel.ask(comm, "views", count=0)
-    kernel.ask(comm, "views", count=1)
+    shut = f"next(each for each in open_panels() if each.model_id == {comm!r}).methods['views']"
+    kernel.run(f"views = {shut}; views(dict(count=0)); views(dict(count=1))", cell="reloaded")
     kernel.run("import time; time.sleep(0.6)", cell="wait")
     assert alive(kernel) == 1
+    kernel.run("del views", cell="del")
     kernel.ask(comm, "views", count=0)
-    for _ in range(20):
-        if alive(kernel) == 0:
-            break
-        time.sleep(0.2)
-    assert alive(kernel) == 0
+    until(lambda: alive(kernel) == 0)
     kernel.run("_p.GRACE = 20.0")
 
 
@@ -297,7 +308,7 @@ def test_an_interrupted_cell_leaves_the_panel_alive(kernel):
     code = "import time; print('SLEEPS', flush=True); time.sleep(60)"  # IPython swallows what interrupts it before
     request = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
     kernel.client.shell_channel.send(session.msg("execute_request", request))
-    while "SLEEPS" not in kernel.client.get_iopub_msg(timeout=10)["content"].get("text", ""):
+    while "SLEEPS" not in kernel.client.get_iopub_msg(timeout=60)["content"].get("text", ""):
         pass
     kernel.manager.interrupt_kernel()
     assert kernel.ask(data[WIDGET]["model_id"], "tensor", name="fc.bias")[0]["error"] is None

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from torch import nn
 
 from notebookviz import api
-from tests.panel.conftest import Block
+from tests.panel.conftest import Block, wait
 
 pytestmark = pytest.mark.browser
 
@@ -89,7 +89,7 @@ def test_one_module_fills_the_canvas_and_stays_so_over_a_reload(tab, deep, drawn
     expect(back).to_be_visible()
     expect(nodes(tab)).to_have_count(6)
     expect(frame(tab).locator("[data-id='input-0'] text").first).to_have_text("x")
-    tab.wait_for_timeout(600)
+    wait(tab, lambda: deep.state.get("inside"), "Python was told what fills the canvas")
     tab.reload()
     drawn(tab)
     expect(back).to_be_visible()
@@ -126,19 +126,18 @@ def test_what_lies_elsewhere_is_stepped_out_to(tab, deep, drawn):
 def test_keys_stay_with_the_panel_when_a_button_vanishes_under_its_click(tab, deep, drawn):
     tab.goto(deep.url)
     drawn(tab)
-    owner = "() => document.activeElement.className"
+    owns = "() => document.activeElement.className === 'notebookviz'"
     row(tab, "1").click()
     tab.get_by_role("button", name="Show only 1 (Shift+Enter)").click()
     back = tab.get_by_role("button", name="Back to Sequential (Backspace)")
     expect(back).to_be_visible()
-    tab.wait_for_function("() => document.activeElement.className === 'notebookviz'")
+    tab.wait_for_function(owns)
     tab.keyboard.press("Backspace")
     expect(back).to_be_hidden()
     tab.locator(".path .step", has_text="Sequential").first.click()
-    tab.wait_for_timeout(300)
-    assert tab.evaluate(owner) == "notebookviz"
     expect(tab.locator(".row.selected .text")).to_have_text("Sequential")
     expect(frame(tab).locator(".node.select, .cluster.select")).to_have_count(0)
+    tab.wait_for_function(owns)
     tab.keyboard.press("/")
     expect(tab.get_by_role("searchbox", name="Find")).to_be_focused()
 
@@ -164,7 +163,7 @@ def test_more_nodes_than_are_drawn_at_a_time_are_turned_to(tab, drawn):
     tab.get_by_role("treegrid", name="Modules").press("End")
     expect(which).to_have_text("Nodes 1,001 to 1,100 of 1,100")
     expect(selected).to_have_text("1099")
-    assert panel.selected is model[1099]
+    wait(tab, lambda: panel.selected is model[1099], "Python was told")
     before.click()
     expect(which).to_have_text("Nodes 1 to 1,000 of 1,100")
     expect(selected).to_have_count(0)

@@ -6,7 +6,6 @@ import queue
 import re
 import socket
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -23,8 +22,12 @@ from notebookviz.graph.records import Node, Recording
 from notebookviz.serving import server as serving
 from notebookviz.table import bytes_text
 from notebookviz.viewer.static import Contents, static_html
+from tests.panel.conftest import wait
 
 pytestmark = pytest.mark.browser
+
+# The process that exports gives way to all others.
+LONG = pytest.mark.timeout(600)
 
 
 def rows(page):
@@ -43,12 +46,11 @@ def status(page):
     return page.locator(".status .text")
 
 
-def wait(page, condition, what, seconds=15):
-    """Wait in the page, which goes on talking to Python meanwhile."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"Waited until {what}."
-        page.wait_for_timeout(50)
+def resize(page, width, height=700):
+    """Give the window another size, and wait until the page has drawn in it."""
+    page.set_viewport_size({"width": width, "height": height})
+    page.wait_for_function("size => String([innerWidth, innerHeight]) === size", arg=f"{width},{height}")
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def closed_port():
@@ -82,7 +84,7 @@ def test_what_cannot_work_is_absent_in_a_saved_page(saved):
     assert saved.get_by_role("button", name=re.compile("edit")).count() == 0
     expect(status(saved)).to_have_text(re.compile("Saved view: values are not in this page"))
     assert status(saved).get_attribute("title") == status(saved).inner_text()
-    saved.set_viewport_size({"width": 260, "height": 600})
+    resize(saved, 260)
     assert status(saved).evaluate("text => [text.scrollHeight - text.clientHeight, text.clientHeight > 20]") == [
         0,
         True,
@@ -161,8 +163,7 @@ def test_a_click_is_not_lost_while_the_table_is_drawn_again(saved):
     place = row(saved, "first").bounding_box()
     saved.mouse.move(place["x"] + 60, place["y"] + 10)
     saved.mouse.down()
-    saved.set_viewport_size({"width": 960, "height": 700})
-    saved.wait_for_timeout(200)
+    resize(saved, 960)
     saved.mouse.up()
     expect(saved.locator(".row.selected .text")).to_have_text("first")
 
@@ -211,7 +212,7 @@ def test_the_totals_stand_below(saved, model):
 
 
 @pytest.mark.parametrize("width", [600, 1000])
-def test_a_long_input_is_cut_before_its_edit_button(tab, width):
+def test_a_long_input_is_cut_before_its_edit_button(tab, drawn, width):
     class Many(nn.Module):
         def forward(self, *, alpha, beta, gamma, delta):
             return alpha + beta + gamma + delta
@@ -221,6 +222,7 @@ def test_a_long_input_is_cut_before_its_edit_button(tab, width):
     try:
         tab.set_viewport_size({"width": width, "height": 700})
         tab.goto(panel.url)
+        drawn(tab)
         facts = tab.locator(".header .fact").evaluate_all(
             "all => all.map(each => each.getBoundingClientRect().toJSON())"
         )
@@ -231,7 +233,7 @@ def test_a_long_input_is_cut_before_its_edit_button(tab, width):
         assert bar["x"] <= box["x"]
         assert box["x"] + box["width"] <= bar["x"] + bar["width"]
         assert abs((box["y"] + box["height"] / 2) - (bar["y"] + bar["height"] / 2)) < 4
-        edit.click(timeout=5000)
+        edit.click()
         form = tab.get_by_role("dialog", name="Input size")
         field, go = form.get_by_role("textbox").bounding_box(), form.get_by_role("button").bounding_box()
         assert field["x"] + field["width"] <= go["x"]
@@ -252,8 +254,7 @@ OVERLAPS = """() => {
 
 def test_nothing_in_the_toolbar_overlaps(served):
     for width in range(420, 1001, 20):
-        served.set_viewport_size({"width": width, "height": 700})
-        served.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        resize(served, width)
         assert served.evaluate(OVERLAPS) == 0, width
 
 
@@ -263,7 +264,7 @@ def test_columns_suit_the_width(saved):
         saved.set_viewport_size({"width": width, "height": 700})
         if width == 500:
             saved.get_by_role("button", name="Table", exact=True).click()
-        saved.wait_for_timeout(200)
+        resize(saved, width)
         counts.append(saved.get_by_role("columnheader").count())
         box = saved.locator(".grid").evaluate("grid => [grid.scrollWidth, grid.clientWidth]")
         assert box[0] <= box[1]
@@ -301,7 +302,7 @@ def test_columns_are_chosen_by_the_width_and_the_whole_model(tab, deep_page, dra
     row(tab, "layer4").locator(".twist").click()
     for text in ("downsample", ""):
         tab.get_by_role("searchbox", name="Filter modules").fill(text)
-        tab.wait_for_timeout(100)
+        resize(tab, width, 900)
         assert tab.get_by_role("columnheader").all_inner_texts() == before
     assert tab.evaluate(CLIPPED, False) == []
     if width >= 950:
@@ -319,9 +320,9 @@ def test_a_mark_without_room_is_a_sign_beside_the_whole_name(tab, deep_page, dra
     drawn(tab)
     for _ in range(9):
         tab.get_by_role("separator", name="Width of the module table").press("ArrowLeft")
-    tab.wait_for_timeout(200)
     mark = row(tab, "ResNet").locator(".mark")
-    assert (mark.inner_text(), mark.get_attribute("aria-label")) == ("…", "not finished")
+    expect(mark).to_have_text("…")
+    assert mark.get_attribute("aria-label") == "not finished"
     assert "ResNet" not in tab.evaluate(CLIPPED, True)
 
 
@@ -381,7 +382,7 @@ def test_below_720_the_table_is_a_tab_and_below_480_labels_go(served):
     served.get_by_role("button", name="Table", exact=True).click()
     expect(served.locator(".modules")).to_be_visible()
     expect(served.locator(".stage")).to_be_hidden()
-    served.set_viewport_size({"width": 400, "height": 600})
+    resize(served, 400)
     assert served.locator(".root").evaluate("root => root.scrollWidth <= root.clientWidth")
     label = served.get_by_role("button", name="Full screen").locator(".label")
     assert label.evaluate("label => label.getBoundingClientRect().width") <= 1
@@ -404,7 +405,7 @@ def test_the_input_can_be_edited_in_a_narrow_panel(served, panel, width):
     field.fill("5x6")
     field.press("Enter")
     expect(form).to_have_count(0)
-    assert panel.recording.input_text.startswith("5×6")
+    wait(served, lambda: panel.recording.input_text.startswith("5×6"), "it is traced")
 
 
 def test_the_theme_follows_jupyterlab_while_it_stands(tab, panel, mount):
@@ -505,7 +506,54 @@ def test_a_page_loaded_again_is_as_it_was(served, panel, drawn):
     expect(served.locator(".row.selected .text").first).to_have_text("act")
 
 
+def patience(milliseconds):
+    """Makes the page give a route so long."""
+    given = f"pause === 3000 ? {milliseconds} : pause"
+    return f"setTimeout = (later => (then, pause, ...rest) => later(then, {given}, ...rest))(setTimeout)"
+
+
+def hold(tab):
+    """Keep back what the page says to the socket; returns what lets it go."""
+    held, free = [], []
+
+    def keep(route):
+        server = route.connect_to_server()
+        route.on_message(lambda message: server.send(message) if free else held.append((server, message)))
+
+    def let_go():
+        wait(tab, lambda: held, "the page asked")
+        free.append(True)
+        for server, message in held:
+            server.send(message)
+
+    tab.route_web_socket(re.compile("/socket$"), keep)
+    return let_go
+
+
+def test_a_kernel_that_answers_late_is_not_taken_for_gone(tab, panel, drawn):
+    tab.add_init_script(patience(1))
+    let_go = hold(tab)
+    tab.goto(panel.url)
+    drawn(tab)
+    expect(tab.locator(".root")).to_have_attribute("data-route", "connecting")
+    let_go()
+    expect(tab.locator(".root")).to_have_attribute("data-route", "socket")
+    row(tab, "first").click()
+    wait(tab, lambda: panel.selected is not None, "the click arrived")
+
+
+def test_until_a_late_kernel_answers_there_is_the_comm(tab, panel, mount):
+    tab.add_init_script(patience(1))
+    let_go = hold(tab)
+    mount(tab, panel)
+    expect(tab.locator(".root")).to_have_attribute("data-route", "comm")
+    let_go()
+    expect(tab.locator(".root")).to_have_attribute("data-route", "socket")
+    tab.errors.clear()  # the browser itself reports that there is no proxy
+
+
 def test_the_widget_takes_the_loopback_port_and_leaves_the_comm_alone(tab, panel, mount):
+    tab.add_init_script(patience(600_000))
     mount(tab, panel)
     expect(tab.locator(".root")).to_have_attribute("data-route", "socket")
     assert set(tab.asked) <= {"views"}
@@ -513,7 +561,7 @@ def test_the_widget_takes_the_loopback_port_and_leaves_the_comm_alone(tab, panel
 
 def test_where_the_port_is_blocked_the_comm_takes_over(tab, panel, mount):
     mount(tab, panel, port=closed_port())
-    expect(tab.locator(".root")).to_have_attribute("data-route", "comm", timeout=10000)
+    expect(tab.locator(".root")).to_have_attribute("data-route", "comm")
     row(tab, "first").click()
     wait(tab, lambda: panel.selected is not None, "the click arrived over the comm")
     assert "state" in tab.asked
@@ -543,16 +591,17 @@ def impostor():
         ports.put(Application([(r"/.*", Impostor)]).listen(0, "127.0.0.1"))
 
     threading.Thread(target=lambda: (loop.run_until_complete(serve()), loop.run_forever()), daemon=True).start()
-    web = ports.get(timeout=10)
+    web = ports.get(timeout=60)
     yield next(iter(web._sockets.values())).getsockname()[1]
     loop.call_soon_threadsafe(loop.stop)
 
 
 def test_until_there_is_a_route_python_is_told_what_is_selected_over_the_comm(tab, panel, mount):
+    tab.add_init_script(patience(600_000))
     mount(tab, panel, port=0)
     row(tab, "first").click()
     wait(tab, lambda: panel.selected is not None, "the click arrived")
-    expect(tab.locator(".root")).to_have_attribute("data-route", "connecting", timeout=1)
+    expect(tab.locator(".root")).to_have_attribute("data-route", "connecting")
 
 
 def test_what_is_told_late_is_not_taken(panel):
@@ -566,7 +615,7 @@ def test_what_is_told_late_is_not_taken(panel):
 
 def test_a_port_whose_server_does_not_know_the_token_does_not_count(tab, panel, mount, impostor):
     mount(tab, panel, port=impostor)
-    expect(tab.locator(".root")).to_have_attribute("data-route", "comm", timeout=10000)
+    expect(tab.locator(".root")).to_have_attribute("data-route", "comm")
     row(tab, "first").click()
     wait(tab, lambda: panel.selected is not None, "the click arrived over the comm")
     tab.errors.clear()  # the browser itself reports that there is no proxy
@@ -612,7 +661,7 @@ def test_a_page_that_started_early_is_told_what_changed_since(tab, panel, mount)
     changed = f"(values) => {{ values.state = {{ ...values.state, selected: {first} }}; }}"
     tab.add_init_script(f"({EARLY})(); window.beforeRender = {changed};")
     mount(tab, panel, awaited=True)
-    assert tab.evaluate("opens") == 2
+    tab.wait_for_function("() => opens === 2")
     expect(frame(tab).locator("g.node.select")).to_have_attribute("data-id", str(first))
 
 
@@ -630,15 +679,15 @@ def test_a_dropped_socket_comes_back_and_what_was_asked_meanwhile_is_answered(ta
     server._call(server._close, panel.served["id"])
     row(tab, "first").click()
     wait(tab, lambda: panel.selected is not None, "the click arrived")
-    expect(tab.locator(".root")).to_have_attribute("data-route", "socket", timeout=10000)
+    expect(tab.locator(".root")).to_have_attribute("data-route", "socket")
 
 
 def test_a_busy_kernel_is_named_where_only_the_comm_is_left(tab, panel, mount):
     mount(tab, panel, port=closed_port())
-    expect(tab.locator(".root")).to_have_attribute("data-route", "comm", timeout=10000)
+    expect(tab.locator(".root")).to_have_attribute("data-route", "comm")
     tab.deaf = True
     tab.get_by_role("button", name="Look at the model again").click()
-    expect(status(tab)).to_have_text(re.compile("Waiting for the kernel"), timeout=10000)
+    expect(status(tab)).to_have_text(re.compile("Waiting for the kernel"))
     tab.errors.clear()
 
 
@@ -648,7 +697,7 @@ SHUT = "This panel was closed: run the cell again."
 @pytest.mark.parametrize("route", ["socket", "comm"])
 def test_a_closed_panel_says_so_and_asks_for_nothing_more(tab, panel, mount, route):
     mount(tab, panel, port=closed_port() if route == "comm" else None)
-    expect(tab.locator(".root")).to_have_attribute("data-route", route, timeout=10000)
+    expect(tab.locator(".root")).to_have_attribute("data-route", route)
     tab.errors.clear()
     sockets = []
     tab.on("websocket", lambda socket: sockets.append(socket.url))
@@ -679,8 +728,9 @@ def test_a_closed_panel_in_a_plain_browser_says_so(served, panel):
 
 
 def test_a_view_that_is_removed_says_so(tab, panel, mount):
+    tab.add_init_script(patience(600_000))
     mount(tab, panel)
-    assert tab.asked == ["views"]
+    wait(tab, lambda: tab.asked == ["views"], "the first message came")
     tab.evaluate("window.dispose()")
     wait(tab, lambda: tab.asked == ["views", "views"], "the second message came")
     assert tab.locator(".root").count() == 0
@@ -709,15 +759,16 @@ def test_a_new_input_keeps_the_selection_everywhere_and_offers_the_export_again(
     expect(status(served)).to_have_text("The export was cancelled.")
     served.get_by_role("button", name=re.compile("edit")).click()
     field = served.get_by_role("textbox", name=re.compile("Input size"))
+    drawings = served.locator(".root").get_attribute("data-drawn")
     field.fill("5x6")
     field.press("Enter")
     expect(served.locator(".fact.input")).to_have_text(re.compile("5×6"))
     expect(status(served)).to_have_text(re.compile("ONNX: not exported"))
     expect(served.locator(".status").get_by_role("button", name="Export")).to_be_visible()
-    served.wait_for_timeout(500)
-    selected = frame(served).locator(".select[data-id]").evaluate_all("all => all.map(each => each.dataset.id)")
+    expect(served.locator(".root")).not_to_have_attribute("data-drawn", drawings)
     index = next(node.index for node in panel.recording.nodes if node.path == "blocks")
-    assert selected == [str(index)]
+    expect(frame(served).locator(".select[data-id]")).to_have_count(1)
+    expect(frame(served).locator(f".select[data-id='{index}']")).to_have_count(1)
     expect(served.locator(".path [aria-current]")).to_have_text("blocks")
     assert row(served, "blocks").get_attribute("aria-selected") == "true"
 
@@ -758,17 +809,18 @@ def test_the_html_page_is_downloaded(served, tmp_path):
 
 
 @pytest.mark.slow
+@LONG
 def test_the_onnx_view_exports_follows_and_draws(served, panel):
     served.get_by_role("button", name="ONNX", exact=True).click()
     expect(served.locator(".cover .title")).to_have_text("Not exported yet.")
     expect(served.get_by_role("button", name="Export", exact=True)).to_have_count(1)  # not in the status line as well
     served.locator(".cover").get_by_role("button", name="Export").click()
     served.locator(".status").get_by_role("button", name="Cancel").wait_for()
-    expect(frame(served).locator("text=Gemm").first).to_be_visible(timeout=120000)
+    expect(frame(served).locator("text=Gemm").first).to_be_visible(timeout=240_000)
     expect(status(served)).to_have_text(re.compile(r"Exported by torch\.export in .* nodes, opset"))
     modules = served.get_by_role("button", name="Modules as functions: each opens by itself")
     modules.click()
-    expect(frame(served).locator(".node", has_text="Sequential")).to_be_visible(timeout=60000)
+    expect(frame(served).locator(".node", has_text="Sequential")).to_be_visible(timeout=240_000)
     expect(frame(served).locator("text=Gemm")).to_have_count(0)
     expect(modules).to_have_attribute("aria-pressed", "true")
     frame(served).locator(".node", has_text="Sequential").get_by_text("ƒ").click()
@@ -780,6 +832,7 @@ def test_the_onnx_view_exports_follows_and_draws(served, panel):
 
 
 @pytest.mark.slow
+@LONG
 def test_an_export_that_fails_says_why_and_has_a_report(tab, drawn):
     class Loops(nn.Module):
         def forward(self, x):
@@ -789,7 +842,7 @@ def test_an_export_that_fails_says_why_and_has_a_report(tab, drawn):
     tab.goto(panel.url)
     drawn(tab)
     tab.get_by_role("button", name="Export").click()
-    tab.locator(".cover").get_by_role("button", name="Try again").wait_for(timeout=120000)
+    tab.locator(".cover").get_by_role("button", name="Try again").wait_for(timeout=240_000)
     tab.locator(".status").get_by_role("button", name="Report").click()
     expect(tab.locator(".report pre")).to_contain_text("eig")
     tab.keyboard.press("Escape")
@@ -808,6 +861,7 @@ class Branching(nn.Module):
         return self.layer(x) if float(x.sum()) > -1 else x
 
 
+@LONG
 def test_much_memory_is_asked_for_and_can_be_allowed_or_not(tab, drawn, monkeypatch):
     monkeypatch.setattr("notebookviz.onnx_export.exporter.ASK_ABOVE", 10)
     monkeypatch.setattr("notebookviz.onnx_export.exporter.needs_weights_bytes", lambda _: 3_200_000_000)
@@ -818,7 +872,8 @@ def test_much_memory_is_asked_for_and_can_be_allowed_or_not(tab, drawn, monkeypa
     tab.get_by_role("button", name="Export", exact=True).last.click()
     cover = tab.locator(".cover")
     expect(cover.locator(".text")).to_have_text(
-        "torch.export could not do it. The TorchScript exporter can be tried; it needs 3.2 GB of memory.", timeout=60000
+        "torch.export could not do it. The TorchScript exporter can be tried; it needs 3.2 GB of memory.",
+        timeout=240_000,
     )
     assert cover.get_by_role("button").all_inner_texts() == ["Use 3.2 GB"]
     tab.get_by_role("button", name="Structure", exact=True).click()
@@ -827,8 +882,8 @@ def test_much_memory_is_asked_for_and_can_be_allowed_or_not(tab, drawn, monkeypa
     tab.get_by_role("button", name="Cancel", exact=True).click()
     expect(cover.locator(".title")).to_have_text("The export was cancelled.")
     cover.get_by_role("button", name="Export").click()
-    cover.get_by_role("button", name="Use 3.2 GB").click(timeout=60000)
-    expect(status(tab)).to_contain_text("TorchScript", timeout=60000)
+    cover.get_by_role("button", name="Use 3.2 GB").click(timeout=240_000)
+    expect(status(tab)).to_contain_text("TorchScript", timeout=240_000)
     assert panel.status["job"]["state"] == "done"
     assert panel.status["job"]["question"] == ""
     panel.close()

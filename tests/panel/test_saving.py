@@ -12,6 +12,7 @@ from torch import nn
 from notebookviz import api, pictures, show
 from notebookviz.errors import InputError, NotebookvizError
 from notebookviz.pictures import Pictures
+from tests.panel.conftest import wait
 
 
 def chosen(page, label):
@@ -96,18 +97,11 @@ def test_python_saves_pictures_in_the_colours_of_the_page(served, panel, tmp_pat
 
 @pytest.mark.browser
 def test_the_page_sends_its_picture_after_it_has_drawn(served, panel):
-    for _ in range(100):
-        if panel._pictures.last:
-            break
-        served.wait_for_timeout(50)
-    assert panel._pictures.last.startswith(b"<svg")
+    wait(served, lambda: panel._pictures.last, "it came")
     first = panel._pictures.last
+    assert first.startswith(b"<svg")
     seen(served, lambda: panel.collapse("blocks.0"))
-    for _ in range(100):
-        if panel._pictures.last != first:
-            break
-        served.wait_for_timeout(50)
-    assert panel._pictures.last.count(b"Linear") < first.count(b"Linear")
+    wait(served, lambda: panel._pictures.last.count(b"Linear") < first.count(b"Linear"), "the one without it came")
 
 
 @pytest.mark.browser

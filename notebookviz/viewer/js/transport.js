@@ -46,7 +46,8 @@ export class Router {
         /** @type {Map<number, {message: object, resolve: Function, reject: Function}>} */
         this._asked = new Map();
         this._send = null;
-        this._socket = null;
+        /** @type {Set<WebSocket>} */
+        this._sockets = new Set();
         this._closed = false;
         this.state = 'connecting';
         this._started = this._start();
@@ -98,7 +99,7 @@ export class Router {
     lose(end = 'gone') {
         if (!this._closed && !this.ended) {
             this._become(end, null);
-            this._socket?.close();
+            this._disconnect();
             for (const { reject } of this._asked.values()) {
                 reject(new Refused(ENDS[end]));
             }
@@ -108,13 +109,17 @@ export class Router {
 
     close() {
         this._closed = true;
-        this._socket?.close();
+        this._disconnect();
         this._send = null;
     }
 
+    _disconnect() {
+        this._sockets.forEach((socket) => socket.close());
+    }
+
     async _start() {
-        const late = setTimeout(() => this._fall(), PATIENCE);
         const { comm, reach } = this._options;
+        const late = setTimeout(() => comm && this._fall(), PATIENCE);
         const { addresses, token, origin } = await reach;
         if (addresses.length && origin && comm) {
             await this._tellOrigin(origin);
@@ -152,7 +157,10 @@ export class Router {
         }).catch(() => null);
     }
 
-    /** @param {string} address @param {string} token @returns {Promise<boolean>} Whether it echoed the token. */
+    /**
+     * A kernel whose own code runs may answer late: its socket counts then, and is waited for where there is no comm.
+     * @param {string} address @param {string} token @returns {Promise<boolean>} Whether it echoed the token in time.
+     */
     _connect(address, token) {
         return new Promise((resolve) => {
             let socket = null;
@@ -162,14 +170,15 @@ export class Router {
                 resolve(false);
                 return;
             }
+            this._sockets.add(socket);
             socket.binaryType = 'arraybuffer';
             const frames = new Frames();
             let proved = false;
-            const give = setTimeout(() => socket.close(), PATIENCE);
+            const late = setTimeout(() => this._options.comm && resolve(false), PATIENCE);
             socket.onopen = () => socket.send(JSON.stringify({ id: 0, method: 'hello', params: { token } }));
             socket.onmessage = (event) => {
                 const whole = frames.take(event.data);
-                if (whole === null || this._closed) {
+                if (whole === null || this._closed || this.ended) {
                     return;
                 }
                 if (proved) {
@@ -179,16 +188,17 @@ export class Router {
                         socket.close();
                         return;
                     }
-                    clearTimeout(give);
+                    clearTimeout(late);
                     proved = true;
-                    this._socket = socket;
+                    [...this._sockets].filter((other) => other !== socket).forEach((other) => other.close());
                     // What is asked while it closes waits for the next route.
                     this._become('socket', (message) => socket.readyState === WebSocket.OPEN && socket.send(JSON.stringify(message)));
                     resolve(true);
                 }
             };
             socket.onclose = ({ code }) => {
-                clearTimeout(give);
+                clearTimeout(late);
+                this._sockets.delete(socket);
                 resolve(false);
                 if (code === SHUT) {
                     this.lose('closed');
@@ -203,7 +213,6 @@ export class Router {
         if (this._closed || this.ended) {
             return;
         }
-        this._socket = null;
         this._become('connecting', null);
         for (const pause of RETRIES) {
             await new Promise((resolve) => setTimeout(resolve, pause));
