@@ -8,7 +8,7 @@ from typing import Final
 import ipywidgets
 import traitlets
 
-from notebookviz.viewer.bundle import bundle
+from notebookviz.viewer import bundle
 
 # The panel's own ``_esm``: anywidget sends it with every panel, so it only unpacks what all share.  The page of an
 # awaited panel starts as soon as the panel is known, and draws when the kernel has looked at the model.
@@ -75,5 +75,5 @@ def assets() -> Assets:
     """The kernel's shared widget; a new one after all widgets were closed."""
     with _lock:
         if not _made or _made[0].comm is None:
-            _made[:] = [Assets(packed=bundle())]
+            _made[:] = [Assets(packed=bundle.soon())]
         return _made[0]

@@ -4,33 +4,60 @@ from __future__ import annotations
 
 import gzip
 from functools import lru_cache
-from importlib.resources import files
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from notebookviz.viewer.packer import panel_source
+from notebookviz.viewer import netron, packer
 from notebookviz.viewer.page import page_html
+from notebookviz.viewer.shelf import Shelf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 QUICK: Final = 2  # takes an eighth of the time of the smallest, for a fifth more bytes
 SMALLEST: Final = 9
 STYLES: Final = ("panel", "parameters", "cells")
+_FOLDER: Final = Path(__file__).parent
 
 
-@lru_cache(maxsize=2)
-def bundle(level: int = QUICK) -> bytes:
+def soon() -> bytes:
+    """The bundle as it can be had at once: the smallest if it was made before, else one that is pressed quickly."""
+    return _shelf().get() or _pressed(QUICK)
+
+
+@lru_cache(maxsize=1)
+def smallest() -> bytes:
     r"""Page, source and style, gzipped, with NUL between them; the same for all panels.
 
-    Args:
-        level: How hard to press.
-
     Example:
-        >>> len(gzip.decompress(bundle()).split(b"\0"))
+        >>> len(gzip.decompress(smallest()).split(b"\0"))
         3
     """
-    texts = f"{page_html()}\0{panel_source()}\0{panel_style()}"
+    shelf = _shelf()
+    found = shelf.get()
+    if found is None:
+        found = _pressed(SMALLEST)
+        shelf.put(found)
+    return found
+
+
+def _pressed(level: int) -> bytes:
+    texts = f"{page_html()}\0{packer.panel_source()}\0{panel_style()}"
     return gzip.compress(texts.encode(), level, mtime=0)
 
 
 def panel_style() -> str:
     """The style of the panel, one part after the other."""
-    folder = files("notebookviz.viewer")
-    return "\n".join(folder.joinpath(f"{name}.css").read_text(encoding="utf-8") for name in STYLES)
+    return "\n".join((_FOLDER / f"{name}.css").read_text(encoding="utf-8") for name in STYLES)
+
+
+def _shelf() -> Shelf:
+    """Where the bundle is kept until a file changes that has a part in it."""
+    return Shelf("bundle", _sources())
+
+
+def _sources() -> Iterator[Path]:
+    for pattern in ("*.py", "*.css", "js/*.js"):
+        yield from sorted(_FOLDER.glob(pattern))
+    modules = (f"{name}.js" for name in ("dagre", *packer.STRUCTURE_MODULES))
+    yield from (netron.folder() / name for name in ("index.html", "grapher.css", *modules))

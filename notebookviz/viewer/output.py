@@ -11,8 +11,7 @@ import html
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
-from notebookviz.viewer import netron
-from notebookviz.viewer.bundle import SMALLEST, bundle
+from notebookviz.viewer import bundle, netron
 from notebookviz.viewer.packer import own_text
 from notebookviz.viewer.static import LICENCE, script_json
 
@@ -87,7 +86,7 @@ def output_script(key: str, contents: Contents, height: int, *, whole: bool = Tr
         "id": key,
         "facts": contents.facts(height=height),
         "version": f"{version('notebookviz')}, netron {netron.version()}",
-        "packed": base64.b64encode(bundle(SMALLEST)).decode() if whole else "",
+        "packed": base64.b64encode(bundle.smallest()).decode() if whole else "",
     }
     code = own_text("output").partition("*/")[2].strip()
     notice = f"Made with notebookviz (Apache-2.0). Drawn by Netron, copyright (c) Lutz Roeder, MIT licence:\n{LICENCE}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import secrets
 from functools import lru_cache
 from typing import Final
 
 from notebookviz.errors import ViewerError
 from notebookviz.viewer import netron, packer
 
+NONCE: Final = "notebookviz-nonce"  # link.js replaces it
 _DARK: Final = "@media (prefers-color-scheme: dark)"
 _POLICY: Final = (
     "default-src 'none'; script-src 'nonce-{nonce}' blob:; style-src 'unsafe-inline'; img-src data: blob:; "
@@ -43,8 +43,8 @@ _DOCUMENT: Final = """<!DOCTYPE html>
 def page_html() -> str:
     """The whole document for the iframe's ``srcdoc``, built once per process.
 
-    It needs no address, makes no request and works in ``sandbox="allow-scripts"``.  ``data-nonce`` on its root element
-    is the nonce with which it says hello to the panel.
+    It needs no address, makes no request and works in ``sandbox="allow-scripts"``.  :data:`NONCE` stands where a nonce
+    of each frame's own comes; with the one on its root element (``data-nonce``) it says hello to the panel.
 
     Raises:
         ViewerError: When the installed Netron is absent or of a version that is not supported.
@@ -55,11 +55,10 @@ def page_html() -> str:
     """
     version = netron.version()
     index = (netron.folder() / "index.html").read_text(encoding="utf-8")
-    nonce = secrets.token_urlsafe(18)
     return _DOCUMENT.format(
-        nonce=nonce,
+        nonce=NONCE,
         version=version,
-        policy=_POLICY.format(nonce=nonce),
+        policy=_POLICY.format(nonce=NONCE),
         style=_style(index),
         graph=_themed("grapher.css", (netron.folder() / "grapher.css").read_text(encoding="utf-8")),
         own=(packer.FOLDER.parent / "page.css").read_text(encoding="utf-8"),

@@ -10,18 +10,16 @@ import base64
 import gzip
 import html
 import json
-import re
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from notebookviz.viewer.bundle import SMALLEST, bundle
+from notebookviz.viewer import bundle
 from notebookviz.viewer.netron import version
-from notebookviz.viewer.page import page_html
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_NONCE: Final = re.compile(r'data-nonce="([\w-]+)"')
 _DOCUMENT: Final = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -51,7 +49,7 @@ const bytes = Uint8Array.from(atob(text('packed')), (each) => each.charCodeAt(0)
 const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
 const [page, source, style] = (await new Response(stream).text()).split('\\0');
 const {{ default: panel }} = await import(URL.createObjectURL(new Blob([source], {{ type: 'text/javascript' }})));
-panel.open(document.getElementById('notebookviz'), JSON.parse(text('facts')), {{ page, style }});
+panel.open(document.getElementById('notebookviz'), JSON.parse(text('facts')), {{ page, style, nonce: '{nonce}' }});
 </script>
 </body>
 </html>
@@ -129,8 +127,7 @@ def static_html(contents: Contents, *, token: str = "", fallback: str = "") -> D
         >>> static_html(Contents({"kind": "structure", "name": "Net"})).html.startswith("<!DOCTYPE html>")
         True
     """
-    found = _NONCE.search(page_html())
-    nonce = found[1] if found is not None else ""
+    nonce = secrets.token_urlsafe(18)
     policy = (
         f"default-src 'none'; script-src 'nonce-{nonce}' blob:; style-src 'unsafe-inline'; img-src data: blob:; "
         f"worker-src blob:; frame-src 'self'; connect-src {_reach(token)}; "
@@ -144,7 +141,7 @@ def static_html(contents: Contents, *, token: str = "", fallback: str = "") -> D
         fallback=fallback,
         nonce=nonce,
         facts=script_json(contents.facts(token)),
-        packed=base64.b64encode(bundle(SMALLEST)).decode(),
+        packed=base64.b64encode(bundle.smallest()).decode(),
     )
     return Document(text, policy)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from notebookviz.errors import ViewerError
 from notebookviz.viewer import netron, packer
-from notebookviz.viewer.page import page_html
+from notebookviz.viewer.page import NONCE, page_html
+from notebookviz.viewer.static import Contents, static_html
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -109,3 +112,15 @@ def test_the_page_is_whole_and_small() -> None:
     for directive in ("default-src 'none'", "connect-src 'none'", "base-uri 'none'", "form-action 'none'"):
         assert directive in html
     assert "google-analytics" not in html
+
+
+def test_each_saved_document_has_a_nonce_of_its_own() -> None:
+    documents = [static_html(Contents({"kind": "structure", "name": "Net"})) for _ in range(2)]
+    nonces = [re.findall(r"'nonce-([\w-]+)'", policy) for _, policy in documents]
+    assert nonces[0] != nonces[1]
+    for (html, _), [nonce] in zip(documents, nonces, strict=True):
+        assert html.count(f'<script type="module" nonce="{nonce}">') == 1
+        assert f"nonce: '{nonce}'" in html  # the panel gives it to the page, which is bound by the document's policy
+    packed = gzip.decompress(base64.b64decode(re.findall(r'id="packed"[^>]*>([^<]+)<', documents[0].html)[0])).decode()
+    page = packed.split("\0")[0]
+    assert page.count(NONCE) == page_html().count(NONCE) > 4

@@ -4,15 +4,15 @@ import { element } from './dom.js';
 
 export class PageLink {
 
-    /** @param {string} page The document. */
-    constructor(page) {
-        this._nonce = page.match(/data-nonce="([\w-]+)"/)?.[1] ?? '';
+    /** @param {string} page The document. @param {string} [nonce] Of the document around it, whose policy holds for the page too. */
+    constructor(page, nonce = unguessable()) {
+        this._nonce = nonce;
         this._port = null;
         this._ears = null;
         this._begin = null;
         /** What the page was told to draw before there was a panel. @type {object|null} */
         this.begun = null;
-        this.frame = element('iframe', { class: 'netron', sandbox: 'allow-scripts', srcdoc: page });
+        this.frame = element('iframe', { class: 'netron', sandbox: 'allow-scripts', srcdoc: page.replaceAll('notebookviz-nonce', nonce) });
         this._hello = (event) => this._greet(event);
         window.addEventListener('message', this._hello);
     }
@@ -118,4 +118,8 @@ export class PageLink {
         this._port.onmessage = (message) => this._ears.onmessage(message.data);
         this._ears.onhello();
     }
+}
+
+function unguessable() {
+    return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

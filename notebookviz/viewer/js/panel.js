@@ -40,6 +40,7 @@ const DRAWING = 200; // ms for which the table leaves the processor to a first d
  * @property {Uint8Array} data The packed recording; empty for a file.
  * @property {object} state What was opened, selected and so on when the panel was last seen.
  * @property {string} page The document for the iframe.
+ * @property {string} [nonce] Of the document around the page, where its policy asks for one.
  * @property {PageLink|null} [link] The page, where it was started before.
  * @property {string} style
  * @property {number} height Pixels; 0 fills its place.
@@ -137,7 +138,7 @@ export class Panel {
         } else if (name === 'overlay') {
             this._colouring?.hear(data);
         } else if (name === 'training' || name === 'rates') {
-            this._tuning?.hear(name, data);
+            this._makeTuning().hear(name, data);
         } else if (name === 'job') {
             this._onnx?.hear(data);
         } else if (name === 'picture') {
@@ -202,7 +203,7 @@ export class Panel {
             command: (name) => this._link.post({ type: 'command', name }), select: (id) => this._navigator.select(id, true),
             enter: (id) => this._navigator.enter(id), levels: () => levelsMenu(this._navigator), copy: (text) => this._copy(text)
         });
-        this._link = this._source.link ?? new PageLink(this._source.page);
+        this._link = this._source.link ?? new PageLink(this._source.page, this._source.nonce);
         this._stage.cover({ title: 'Drawing…', busy: true });
         const parts = [this._header.node];
         if (!file) {
@@ -236,9 +237,7 @@ export class Panel {
                 ask: this._live ? (params) => this._asker.ask('parameters', params) : null,
                 chosen: () => moduleOf(this._navigator.recording, this._navigator.outline.selected)
             });
-            if (this._live) {
-                this._tuning = this._makeTuning();
-            } else if (this._state.tab === 'tune') {
+            if (!this._live && this._state.tab === 'tune') {
                 this._state.tab = 'graph';
             }
             parts.push(this._toolbar.node);
@@ -247,7 +246,8 @@ export class Panel {
         if (!file) {
             middle.append(this._table.node, widthSplitter(this.root, this._table.node, this._state, () => this._keep()));
         }
-        middle.append(element('div', { class: 'right' }, this._stage.node, ...[this._parameters, this._tuning].flatMap((tab) => tab?.node ?? [])));
+        this._right = element('div', { class: 'right' }, this._stage.node, file ? null : this._parameters.node);
+        middle.append(this._right);
         parts.push(middle, this._status.node);
         if (this._source.height) {
             parts.push(heightSplitter(this._host, this._state, this._source.height, () => this._keep()));
@@ -262,8 +262,12 @@ export class Panel {
         }
     }
 
+    /** The Fine-tune tab: made when it is first seen, or told of a training. */
     _makeTuning() {
-        return new FineTune(this._state.tuning ?? {}, {
+        if (this._tuning) {
+            return this._tuning;
+        }
+        this._tuning = new FineTune(this._state.tuning ?? {}, {
             ask: (...all) => this._asker.ask(...all),
             tick: (ticks) => {
                 this._table.ticks = ticks;
@@ -282,6 +286,11 @@ export class Panel {
                 this._keep();
             }
         });
+        if (this._navigator.recording) {
+            this._tuning.take(this._navigator.recording);
+        }
+        this._right.append(this._tuning.node);
+        return this._tuning;
     }
 
     // The page.
@@ -399,6 +408,9 @@ export class Panel {
         this.root.dataset.tab = tab;
         this._toolbar.tab = tab;
         this._parameters.shown = tab === 'parameters';
+        if (tab === 'tune') {
+            this._makeTuning();
+        }
         if (this._tuning) {
             this._tuning.shown = tab === 'tune';
             this._stage.node.inert = tab === 'tune'; // it is drawn behind the tab

@@ -7,10 +7,10 @@ import { fromBase64, gunzip } from './bytes.js';
 /**
  * @param {HTMLElement} holder
  * @param {object} facts What Python wrote (`viewer/static.py`): `{subject, state, token, modules, tensors, data, height}`.
- * @param {{page: string, style: string}} texts
+ * @param {{page: string, style: string, nonce?: string}} texts
  * @returns {Panel}
  */
-export function openStatic(holder, facts, { page, style }) {
+export function openStatic(holder, facts, { page, style, nonce }) {
     const data = fromBase64(facts.data);
     let panel = null;
     const transport = facts.token ? new Router({
@@ -23,7 +23,7 @@ export function openStatic(holder, facts, { page, style }) {
         }
     }) : new Saved(held(facts, data));
     panel = new Panel(holder, {
-        subject: facts.subject, data, state: facts.state, page, style, height: facts.height, transport, values: Object.keys(facts.tensors).length,
+        subject: facts.subject, data, state: facts.state, page, style, nonce, height: facts.height, transport, values: Object.keys(facts.tensors).length,
         keep: (state) => transport.state === 'socket' && transport.request('state', state).catch(() => null)
     });
     panel.route = transport.state;
