@@ -57,11 +57,10 @@ def carried(before: Recording, after: Recording, state: Mapping[str, Any]) -> di
     """What was opened and selected in one recording, as the indices of another: by path, call and type.
 
     Example:
-        >>> from dataclasses import replace
         >>> from notebookviz.graph.records import Node, Recording
         >>> net, fc = Node(0, -1, "module", "Net", "Net", ""), Node(1, 0, "module", "Linear", "Linear", "fc")
         >>> new = Node(1, 0, "module", "ReLU", "ReLU", "act")
-        >>> carried(Recording((net, fc)), Recording((net, new, replace(fc, index=2))), {"opened": [0], "selected": 1})
+        >>> carried(Recording((net, fc)), Recording((net, new, fc._replace(index=2))), {"opened": [0], "selected": 1})
         {'opened': [0], 'selected': 2}
     """
     old, new = list(_keys(before)), {key: index for index, key in enumerate(_keys(after))}

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import sys
 import threading
-from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from notebookviz.errors import InputError, NotebookvizError
 from notebookviz.finetune.running import is_training, stop_training
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from notebookviz.graph.records import Recording
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
+class _Work(NamedTuple):
     """A training, or a search, in its thread."""
 
     stop: threading.Event

@@ -10,8 +10,7 @@ the user's slip.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -26,8 +25,7 @@ _LOSSES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Grown:
+class Grown(NamedTuple):
     """Two operands of different rank whose broadcast result is larger than either.
 
     Attributes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +99,7 @@ class Ledger:
         if kind is None:
             kind = flow.kind(tensor)
             if self.skeleton.weightless and device == self.skeleton.home:
-                kind = replace(kind, device="meta")
+                kind = kind._replace(device="meta")
             self._types[key] = kind
         self.draft.values.append(kind)
         return len(self.draft.values) - 1

@@ -45,7 +45,7 @@ def encode(recording: Recording, expressions: Mapping[str, str] | None = None) -
             if tree.is_leaf(node.index):
                 row["leaf"] = 1
         row["bytes"] = output_bytes(recording, node.index)
-        nodes.append({key: value for key, value in row.items() if value not in ("", 0, [], None)})
+        nodes.append({key: value for key, value in row.items() if value})
     root = totals.get("")
     return {
         "format": FORMAT,

@@ -9,7 +9,6 @@ the one before.  And where a module call has such blocks in it, many operators t
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notebookviz.graph.records import Fold
@@ -43,7 +42,7 @@ def fold(recording: Recording) -> Recording:
         >>> [(each.type, each.name) for each in folded.folds]
         [('12 × Block', 'h.0 … h.11')]
     """
-    return replace(recording, folds=tuple(_Folder(replace(recording, folds=())).folds()))
+    return recording._replace(folds=tuple(_Folder(recording._replace(folds=())).folds()))
 
 
 class _Folder:

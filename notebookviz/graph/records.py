@@ -1,4 +1,4 @@
-"""The recording: what one traced forward pass left behind, as frozen records.
+"""The recording: what one traced forward pass left behind, as named tuples.
 
 A :class:`Recording` is a flat tuple of :class:`Node` in the order they started, so a node's index is its
 position and a parent always comes before its children.  Module calls are inner nodes, operators are leaves.
@@ -9,8 +9,7 @@ Nothing here holds a tensor or a module, so a recording never keeps a model aliv
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 ITEM_BITS: Final = {
     "bool": 8,
@@ -37,8 +36,7 @@ ITEM_BITS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class TensorType:
+class TensorType(NamedTuple):
     """Data type, shape and device of a tensor.
 
     Example:
@@ -61,23 +59,21 @@ class TensorType:
         return self.numel * ITEM_BITS.get(self.dtype, 8) // 8
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """A tensor that flows between operators."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # in place of the method of tuples
     type: TensorType
 
 
-@dataclass(frozen=True, slots=True)
-class Initializer:
+class Initializer(NamedTuple):
     """A tensor stored in the model: a parameter, a buffer, or a plain tensor met in forward.
 
     ``name`` is the ``state_dict`` style path (``layer1.0.conv1.weight``); ``aliases`` are the other names under which
     the very same tensor is registered (tied weights).
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # in place of the method of tuples
     name: str
     kind: Literal["parameter", "buffer", "constant"]
     type: TensorType
@@ -85,8 +81,7 @@ class Initializer:
     aliases: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """One named tensor argument: indices of values that flow in, or of initializers, or both (``torch.cat``)."""
 
     name: str
@@ -94,16 +89,14 @@ class Argument:
     initializers: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(NamedTuple):
     """A scalar argument of an operator or a setting of a module, already turned into text."""
 
     name: str
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """The line of the user's code that made a call."""
 
     file: str
@@ -117,8 +110,7 @@ Mark = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """A module call or an operator.
 
     Attributes:
@@ -142,7 +134,7 @@ class Node:
         user_hooks: Modules only: how many of the user's own hooks were left out while looking.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # in place of the method of tuples
     parent: int
     kind: Literal["module", "operator"]
     type: str
@@ -169,8 +161,7 @@ class Node:
         return self.path.rpartition(".")[2]
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
+class Fold(NamedTuple):
     """Neighbours that are drawn as one node (see ``fold.py``); it opens to what it holds.
 
     Attributes:
@@ -190,8 +181,7 @@ class Fold:
     marks: frozenset[Mark] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """How a forward pass ended early.
 
     Attributes:
@@ -213,8 +203,7 @@ class Failure:
     received: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(NamedTuple):
     """One traced forward pass of one model.
 
     Attributes:

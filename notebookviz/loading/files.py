@@ -14,9 +14,8 @@ import re
 import stat
 import sys
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Final
+from typing import Final, NamedTuple
 
 from notebookviz.errors import LoadingError
 
@@ -58,8 +57,7 @@ _FIXED_BYTES: Final = {1: 8, 5: 4}
 _WITH_LENGTH: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
-class ModelFile:
+class ModelFile(NamedTuple):
     """The bytes of a model file, and the folder from which its external data may be read.
 
     Attributes:

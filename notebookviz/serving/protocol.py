@@ -9,8 +9,8 @@ import itertools
 import json
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from notebookviz.errors import NotebookvizError
 
@@ -19,16 +19,14 @@ PIECE: Final = 4 << 20  # jupyter-server-proxy refuses WebSocket messages above 
 _numbers = itertools.count(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a method gives back: JSON data and binary buffers."""
 
-    result: Mapping[str, Any] = field(default_factory=dict)
+    result: Mapping[str, Any] = MappingProxyType({})
     buffers: Sequence[bytes] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """A document and the Content-Security-Policy it is sent with."""
 
     html: str
