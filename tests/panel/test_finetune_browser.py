@@ -16,8 +16,9 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision import transforms
 
 from notebookviz import api, fine_tune, training
-from notebookviz.finetune import waiting
+from notebookviz.finetune import session, waiting
 from notebookviz.finetune.checks import TrainingWarning
+from tests.panel.conftest import wait
 
 pytestmark = pytest.mark.browser
 
@@ -156,12 +157,12 @@ def test_stop_ends_it_and_a_second_training_is_refused(tuning, model):
     expect(step(tuning, "run")).to_contain_text("15,000 steps")
     tuning.get_by_label("Checkpoints in").fill("")
     tuning.get_by_role("button", name="Start", exact=True).click()
-    tuning.locator('.tuning-run[data-state="running"]').wait_for(timeout=60_000)
+    tuning.locator('.tuning-run[data-state="running"]').wait_for(timeout=120_000)
     with pytest.raises(api.InputError, match="already training"):
         fine_tune(model, DataLoader(TensorDataset(torch.zeros(8, 6), torch.arange(8) % 3), 4), verbose=False)
     expect(tuning.get_by_role("button", name="Start", exact=True)).to_be_disabled()
     tuning.get_by_role("button", name="Stop", exact=True).click()
-    tuning.locator('.tuning-run[data-state="stopped"]').wait_for(timeout=60_000)
+    tuning.locator('.tuning-run[data-state="stopped"]').wait_for(timeout=120_000)
     expect(tuning.locator(".tuning-run .message")).to_contain_text("Stopped after step")
     expect(tuning.get_by_role("button", name="Start", exact=True)).to_be_enabled()
 
@@ -223,6 +224,32 @@ def test_a_saved_page_has_no_tab(saved):
     expect(saved.get_by_role("button", name="Fine-tune")).to_have_count(0)
 
 
+def test_data_that_is_slow_to_read_is_planned_with_once_it_is_read(tuning, variables, monkeypatch):
+    monkeypatch.setattr(session, "_PATIENCE", 0.1)
+    read, go = threading.Event(), threading.Event()
+
+    class Slow(Dataset):
+        def __len__(self):
+            return 40
+
+        def __getitem__(self, at):
+            read.set()
+            go.wait(60)
+            return torch.zeros(6), at % 3
+
+    variables["slow"] = Slow()
+    try:
+        tuning.get_by_role("button", name="Look again").click()
+        tuning.get_by_label("Learn from").select_option("slow")
+        wait(tuning, read.is_set, "it is read")
+        tuning.get_by_label("Epochs", exact=True).fill("7")
+        tuning.get_by_label("Epochs", exact=True).press("Tab")
+        expect(step(tuning, "data").get_by_role("alert")).to_contain_text("The data is still being read")
+    finally:
+        go.set()
+    expect(step(tuning, "run")).to_contain_text("7 steps, 1 in each epoch", timeout=60_000)
+
+
 def test_a_search_that_reads_data_which_hangs_can_be_stopped(tuning, variables):
     go = threading.Event()
 
@@ -270,13 +297,13 @@ def test_data_that_hangs_in_a_running_training_is_told_and_stop_ends_it(tuning, 
     tuning.get_by_label("Epochs", exact=True).press("Tab")
     expect(step(tuning, "run")).to_contain_text("5,000 steps")
     tuning.get_by_role("button", name="Start", exact=True).click()
-    tuning.locator('.tuning-run[data-state="running"]').wait_for(timeout=60_000)
+    tuning.locator('.tuning-run[data-state="running"]').wait_for(timeout=120_000)
     try:
         hang.set()
         message = tuning.locator(".tuning-run .message")
         expect(message).to_contain_text(re.compile(r"^Waiting for data for \d+ s: batch 1 of (train|val)_loader\."))
         tuning.get_by_role("button", name="Stop", exact=True).click()
-        tuning.locator('.tuning-run[data-state="stopped"]').wait_for(timeout=60_000)
+        tuning.locator('.tuning-run[data-state="stopped"]').wait_for(timeout=120_000)
         expect(message).to_contain_text(re.compile(r"Batch 1 of (train|val)_loader did not come\."))
         expect(tuning.get_by_role("button", name="Start", exact=True)).to_be_enabled()
     finally:

@@ -106,6 +106,8 @@ export class FineTune {
         } finally {
             if (turn === this._asked) {
                 this.node.removeAttribute('aria-busy');
+            } else if (!this.node.hasAttribute('aria-busy')) {
+                this._plan(); // what was asked later has its answer, which may be that this one still read the data
             }
         }
     }
