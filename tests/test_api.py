@@ -59,7 +59,7 @@ def test_show_prints_one_line_and_serves(capsys, no_browser):
     panel = show(small(), input_size=(1, 4))
     assert capsys.readouterr().out == f"Sequential: open {panel.url}\n"
     assert no_browser == [panel.url]
-    assert b"<!DOCTYPE html>" in urllib.request.urlopen(panel.url, timeout=5).read()  # noqa: S310
+    assert b"<!DOCTYPE html>" in urllib.request.urlopen(panel.url, timeout=60).read()  # noqa: S310
     panel.close()
     assert panel.url == ""
 

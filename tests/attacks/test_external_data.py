@@ -76,7 +76,7 @@ def test_hard_link(model, tmp_path):
     assert "is reached through a link" in refused(model, "hard.bin")
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_special_files_do_not_hang(model, monkeypatch):
     os.mkfifo(model.folder / "pipe")
     assert "is not a regular file" in refused(model, "pipe")

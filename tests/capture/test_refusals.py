@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from notebookviz.capture import capture
+from notebookviz.capture import capture, runner, trace
 from notebookviz.errors import InputError
 
 LINEAR = nn.Linear(4, 2)
@@ -132,7 +132,7 @@ def test_five_thousand_nested_modules_are_refused_at_once():
         "Sequential nests 5,000 modules inside each other; at most 300 can be run and drawn. "
         "Show one of its inner modules, or put the modules side by side in one Sequential."
     )
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 30
     while len(model):  # a recursive deallocation of 5,000 levels is the interpreter's business, not ours
         model = model[0]
         if not isinstance(model, nn.Sequential):
@@ -196,7 +196,7 @@ def computes(x):
 
 
 def sleeps(x):
-    time.sleep(3)
+    time.sleep(60)
     return x
 
 
@@ -217,10 +217,21 @@ def catches_and_spins(x):
         (sleeps, "timeout", "The forward pass did not end within 0.5 seconds."),
     ],
 )
-def test_a_forward_that_never_returns_properly(act, kind, message):
-    began = time.perf_counter()
-    recording = capture(Odd(act), (ROW,), seconds_limit=0.5)
-    assert time.perf_counter() - began < 3
+def test_a_forward_that_never_returns_properly(act, kind, message, monkeypatch):
+    reached = []
+
+    def reach(x):
+        reached.append(time.perf_counter())
+        return act(x)
+
+    def clock():
+        """Stands still until the pass is where it does not end, however busy the machine is."""
+        return time.perf_counter() - reached[0] if reached else 0.0
+
+    monkeypatch.setattr(runner, "perf_counter", clock)
+    monkeypatch.setattr(trace, "perf_counter", clock)
+    recording = capture(Odd(reach), (ROW,), seconds_limit=0.5)
+    assert clock() < 30
     assert (recording.failure.kind, recording.failure.message) == (kind, message)
     assert recording.nodes[1].path == "linear"
     assert recording.nodes[1].outputs
@@ -237,11 +248,11 @@ def test_the_users_line_is_named():
 def test_an_interrupt_shows_the_graph_so_far():
     import _thread
 
-    timer = threading.Timer(0.5, _thread.interrupt_main)
-    timer.start()
-    began = time.perf_counter()
-    recording = capture(Odd(spins), (ROW,), seconds_limit=20)
-    assert time.perf_counter() - began < 5
+    def interrupted(x):
+        _thread.interrupt_main()
+        spins(x)
+
+    recording = capture(Odd(interrupted), (ROW,), seconds_limit=200)
     assert (recording.failure.kind, recording.failure.message) == ("interrupted", "The forward pass was interrupted.")
     assert recording.nodes[1].outputs
 

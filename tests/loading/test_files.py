@@ -94,7 +94,7 @@ def test_url(url):
     )
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_fifo_and_device_do_not_hang(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert "is not a regular file" in refused(tmp_path / "pipe")

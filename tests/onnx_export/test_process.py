@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def children():
 
 @pytest.mark.skipif(not LINUX, reason="reads /proc")
 @pytest.mark.parametrize("when", ["starting", "tracing"])
-def test_cancel_frees_the_cpu_within_two_seconds(when):
+def test_cancel_frees_the_cpu_long_before_the_export_would_end(when):
     cancel, at = threading.Event(), []
 
     def progress(stage, _):
@@ -49,7 +50,7 @@ def test_cancel_frees_the_cpu_within_two_seconds(when):
     before = set(children())
     with pytest.raises(ExportCancelledError, match=r"^The export was cancelled.$"):
         export(Slow(), (torch.zeros(1),), progress=progress, cancel=cancel)
-    assert time.monotonic() - at[0] < 2
+    assert time.monotonic() - at[0] < 20
     assert set(children()) <= before
 
 
@@ -71,12 +72,14 @@ def test_the_child_is_polite_and_dies_with_its_parent():
     code = textwrap.dedent(code).format(tests=str(Path(__file__).parents[2]))
     kernel = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240, check=False)
     (child,) = map(int, kernel.stdout.split())
-    end = time.monotonic() + 5
-    while time.monotonic() < end and Path(f"/proc/{child}").exists():
-        stat = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
-        assert int(stat[16]) == NICE
-        assert int(stat[2]) == child  # process group
-        time.sleep(0.05)
+    end = time.monotonic() + 30
+    with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+        while True:
+            assert time.monotonic() < end, "it outlives its parent"
+            stat = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+            assert int(stat[16]) == min(os.nice(0) + NICE, 19)
+            assert int(stat[2]) == child  # process group
+            time.sleep(0.05)
     assert not Path(f"/proc/{child}").exists()
 
 

@@ -35,7 +35,7 @@ class Site:
         return Page(f"<title>{self.text}</title>", "default-src 'none'")
 
     def slow(self, params):
-        self.go.wait(10)
+        self.go.wait(60)
         return Answer({"slow": True})
 
 
@@ -55,7 +55,7 @@ def served(site):
 def get(url, **headers):
     request = urllib.request.Request(url, headers=headers)  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
             return answer.status, answer.headers, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read().decode()
@@ -126,7 +126,7 @@ def test_a_proxy_is_allowed_once_named(served):
 def test_post_is_refused(served):
     request = urllib.request.Request(served.url("panel"), data=b"x", method="POST")  # noqa: S310
     with pytest.raises(urllib.error.HTTPError, match="405"):
-        urllib.request.urlopen(request, timeout=5)  # noqa: S310
+        urllib.request.urlopen(request, timeout=60)  # noqa: S310
 
 
 def test_hello_echoes_the_token_only_to_who_knows_it(served):
