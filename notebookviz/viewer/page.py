@@ -44,7 +44,7 @@ def page_html() -> str:
     """The whole document for the iframe's ``srcdoc``, built once per process.
 
     It needs no address, makes no request and works in ``sandbox="allow-scripts"``.  :data:`NONCE` stands where a nonce
-    of each frame's own comes; with the one on its root element (``data-nonce``) it says hello to the panel.
+    comes in the browser; with the one on its root element (``data-nonce``) it says hello to the panel.
 
     Raises:
         ViewerError: When the installed Netron is absent or of a version that is not supported.

@@ -2,10 +2,13 @@
 
 import { element } from './dom.js';
 
+// The same for all pages of this document: what the browser has compiled for one serves the next.
+const NONCE = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+
 export class PageLink {
 
     /** @param {string} page The document. @param {string} [nonce] Of the document around it, whose policy holds for the page too. */
-    constructor(page, nonce = unguessable()) {
+    constructor(page, nonce = NONCE) {
         this._nonce = nonce;
         this._port = null;
         this._ears = null;
@@ -118,8 +121,4 @@ export class PageLink {
         this._port.onmessage = (message) => this._ears.onmessage(message.data);
         this._ears.onhello();
     }
-}
-
-function unguessable() {
-    return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
