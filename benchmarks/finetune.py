@@ -1,27 +1,34 @@
 """``python benchmarks/finetune.py``: what ``fine_tune`` costs beside a bare PyTorch loop.
 
-Both train the same model on the same batches on the CPU, in turns (bare, tuned, tuned, bare); what counts is the
-process's own CPU seconds from the end of the first step to the end of the third epoch.  What else the machine does
-only ever slows a step down, so each step and each end of an epoch counts as the fastest of all rounds.  Two figures
-tell how far that can be trusted: the same for the bare loop's second runs beside its first ones, and the median of the
-rounds' own ratios.  The bare loop adds up its losses, as most do, and has the same optimiser; ``fine_tune`` counts its
-metrics too.
+Compared are ``fine_tune`` with its defaults (metrics, progress, checks for NaN; a constant rate, no validation) and the
+loop that people write by hand: ``zero_grad``, forward, loss, ``backward``, ``step``, and the sum of the losses for the
+epoch's mean.  Both have the same model, data, batch size, shuffling, AdamW and parameter groups, on one core.
+
+They take turns epoch by epoch: after each of its own ``fine_tune`` calls back, and two bare loops run one each, so that
+what else the machine does meets all three alike.  What counts is the process's CPU seconds for each part, a step or the
+end of an epoch: from the first step's end to the third epoch's end.  For each part the median over
+the rounds of what ``fine_tune`` took more than the bare loops is added up; beside it stand the same for the second bare
+loop over the first, which says how far to trust it, and the figure from the fastest of all rounds.
+
+What ``fine_tune`` does once, before the first step (looking at model and data), is told by itself.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import gc
-import itertools
 import json
 import statistics
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -31,15 +38,51 @@ from notebookviz.finetune.events import Callback, Epoch, Step  # noqa: E402
 from notebookviz.finetune.groups import parameter_groups  # noqa: E402
 from tests.finetune import digits  # noqa: E402
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
 GOAL = 0.03
 EPOCHS = 3
+TUNED, ONE, OTHER = range(3)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is trained.
+
+    Attributes:
+        model: Is copied for each loop.
+        data: What it learns from.
+        batch: Samples in a step.
+        rate: Learning rate.
+    """
+
+    model: nn.Module
+    data: Dataset
+    batch: int
+    rate: float
+
+    def loader(self) -> DataLoader:
+        """Its batches, for one loop."""
+        return DataLoader(self.data, self.batch, shuffle=True)
+
+
+def cases() -> dict[str, Case]:
+    """A small network on digits, and ResNet-18 on small images."""
+    import torchvision
+
+    images = TensorDataset(torch.randn(64, 3, 64, 64), torch.arange(64) % 10)
+    return {
+        "digits": Case(digits.network(), digits.data()[0], 64, 1e-3),
+        "resnet18, 64 px": Case(torchvision.models.resnet18(num_classes=10), images, 16, 1e-4),
+    }
 
 
 def main() -> int:
     """Measure, print a line for each model, write JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cases", nargs="*", help="the first letters of a case; all without it")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--output", type=Path, default=ROOT / "artifacts" / "finetune.json")
     parser.add_argument("--quick", action="store_true", help="as little as shows that it runs; writes nothing")
     options = parser.parse_args()
@@ -50,16 +93,12 @@ def main() -> int:
     for name, case in cases().items():
         if options.cases and not name.startswith(tuple(options.cases)):
             continue
-        rounds = [measured(case) for _ in range(options.rounds + 1)][1:]
-        first, second, two = ([each[at] for each in rounds] for at in range(3))
-        bare_runs, tuned_runs = first + second, [run for pair in two for run in pair]
-        overhead = quiet(tuned_runs) / quiet(bare_runs) - 1
-        control = quiet(second) / quiet(first) - 1
-        ratios = [sum(map(sum, three[2])) / (sum(three[0]) + sum(three[1])) - 1 for three in rounds]
-        results[name] = {"overhead": overhead, "control": control, "rounds": ratios}
+        rounds = [measured(case, swapped=bool(number % 2)) for number in range(options.rounds + 1)][1:]
+        found = results[name] = judged(rounds)
         print(
-            f"{name:16} overhead {overhead:+.1%} (goal below {GOAL:.0%}; the bare loop beside itself {control:+.1%}; "
-            f"median of the rounds {statistics.median(ratios):+.1%})",
+            f"{name:16} overhead {found['overhead']:+.1%} (goal below {GOAL:.0%}; the bare loop beside itself "
+            f"{found['control']:+.1%}; by the fastest {found['fastest']:+.1%}); a step {1e3 * found['step']:.2f} ms, "
+            f"{1e6 * found['more']:+.0f} µs; once, before the first step, {found['before']:.2f} s",
             flush=True,
         )
     if options.quick:
@@ -69,66 +108,100 @@ def main() -> int:
     return 0
 
 
-def cases() -> dict[str, tuple[nn.Module, DataLoader, float]]:
-    """A small network on digits, and ResNet-18 on small images."""
-    import torchvision
+@dataclass(frozen=True)
+class Round:
+    """CPU seconds of one training and two bare loops beside it.
 
-    train, _ = digits.loaders()
-    images = TensorDataset(torch.randn(64, 3, 64, 64), torch.arange(64) % 10)
+    Attributes:
+        parts: A row for each loop (``fine_tune``, the one, the other), a number for each step and end of an epoch.
+        before: Until the first step's end.
+    """
+
+    parts: Sequence[Sequence[float]]
+    before: float
+
+
+def measured(case: Case, *, swapped: bool) -> Round:
+    """One round; the bare loops change places when ``swapped``."""
+    gc.collect()
+    turns = Turns([bare(case), bare(case)], swapped=swapped)
+    began = time.process_time()
+    fine_tune(
+        copy.deepcopy(case.model),
+        case.loader(),
+        epochs=EPOCHS,
+        lr=case.rate,
+        scheduler="constant",
+        warmup=0,
+        verbose=False,
+        callbacks=[turns],
+    )
+    return Round([each[1:] for each in turns.parts], turns.first - began)
+
+
+def judged(rounds: Sequence[Round]) -> dict[str, float]:
+    """What the rounds say, as parts of a bare loop's time and in seconds."""
+    tuned, one, other = ([each.parts[loop] for each in rounds] for loop in (TUNED, ONE, OTHER))
+    plain = [[(a + b) / 2 for a, b in zip(*both, strict=True)] for both in zip(one, other, strict=True)]
+    usual = sum(map(statistics.median, zip(*plain, strict=True)))
+    fastest = [sum(map(min, zip(*loop, strict=True))) for loop in (tuned, one, other)]
+    steps = len(tuned[0])
+    more = typical_difference(tuned, plain)
     return {
-        "digits": (digits.network(), train, 1e-3),
-        "resnet18, 64 px": (torchvision.models.resnet18(num_classes=10), DataLoader(images, batch_size=16), 1e-4),
+        "overhead": more / usual,
+        "control": typical_difference(other, one) / usual,
+        "fastest": 2 * fastest[TUNED] / (fastest[ONE] + fastest[OTHER]) - 1,
+        "step": usual / steps,
+        "more": more / steps,
+        "before": statistics.median(each.before for each in rounds),
     }
 
 
-def measured(case: tuple[nn.Module, DataLoader, float]) -> tuple[list[float], list[float], list[list[float]]]:
-    """CPU seconds of each part of a run: of the bare loop's first and second run, and of both of ``fine_tune``."""
-    one, two, three, four = (way(*case) for way in (bare, tuned, tuned, bare))
-    return one, four, [two, three]
+def typical_difference(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> float:
+    """How much longer a run is: for each part the median over the rounds, added up."""
+    rounds = [[a - b for a, b in zip(*both, strict=True)] for both in zip(ours, theirs, strict=True)]
+    return sum(map(statistics.median, zip(*rounds, strict=True)))
 
 
-def quiet(runs: list[list[float]]) -> float:
-    """CPU seconds of a run in which each part is as fast as in the fastest of all."""
-    return sum(map(min, zip(*runs, strict=True)))
+class Turns(Callback):
+    """Lets other loops run an epoch after each of its own, and counts everybody's CPU seconds.
 
+    Args:
+        loops: Each goes on by one part when it is asked for its next item, which tells whether an epoch is over.
+        swapped: Ask the last first.
+    """
 
-class Clock(Callback):
-    """CPU seconds of each part: a step, or what follows an epoch's last one."""
-
-    def __init__(self) -> None:
-        gc.collect()
-        self._times: list[float] = []
-
-    @property
-    def parts(self) -> list[float]:
-        """The seconds between two calls."""
-        return [later - earlier for earlier, later in itertools.pairwise(self._times)]
-
-    def tick(self) -> None:
-        """A part is over."""
-        self._times.append(time.process_time())
+    def __init__(self, loops: Sequence[Iterator[bool]], *, swapped: bool) -> None:
+        self.parts: list[list[float]] = [[] for _ in range(1 + len(loops))]
+        self.first = 0.0
+        self._loops = list(enumerate(loops, 1))[:: -1 if swapped else 1]
+        self._since = time.process_time()
 
     def on_step(self, step: Step) -> None:  # noqa: ARG002 - the time is all
-        self.tick()
+        self._over(TUNED)
+        self.first = self.first or self._since
 
     def on_epoch(self, epoch: Epoch) -> None:  # noqa: ARG002
-        self.tick()
+        self._over(TUNED)
+        for number, loop in self._loops:
+            for is_over in loop:
+                self._over(number)
+                if is_over:
+                    break
+
+    def _over(self, loop: int) -> None:
+        now = time.process_time()
+        self.parts[loop].append(now - self._since)
+        self._since = time.process_time()
 
 
-def tuned(model: nn.Module, data: DataLoader, rate: float) -> list[float]:
-    """CPU seconds of ``fine_tune``, part by part."""
-    clock = Clock()
-    fine_tune(model, data, epochs=EPOCHS, lr=rate, scheduler="constant", warmup=0, verbose=False, callbacks=[clock])
-    return clock.parts
-
-
-def bare(model: nn.Module, data: DataLoader, rate: float) -> list[float]:
-    """The same as people write it."""
-    optimizer = torch.optim.AdamW(parameter_groups(model, lr=rate))
+def bare(case: Case) -> Iterator[bool]:
+    """The same training as people write it; tells after each step, and at each epoch's end, which of both it was."""
+    model, data = copy.deepcopy(case.model), case.loader()
+    optimizer = torch.optim.AdamW(parameter_groups(model, lr=case.rate))
     criterion = nn.CrossEntropyLoss()
-    model.train()
-    clock = Clock()
     for _ in range(EPOCHS):
+        model.train()
         total = 0.0
         for x, y in data:
             optimizer.zero_grad()
@@ -136,9 +209,8 @@ def bare(model: nn.Module, data: DataLoader, rate: float) -> list[float]:
             loss.backward()
             optimizer.step()
             total += loss.item() * len(x)
-            clock.tick()
-        clock.tick()
-    return clock.parts
+            yield False
+        yield True
 
 
 if __name__ == "__main__":

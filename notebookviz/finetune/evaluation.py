@@ -17,7 +17,7 @@ from notebookviz.finetune.labels import IGNORED, Labels, check_range, class_name
 from notebookviz.finetune.modes import Modes
 from notebookviz.finetune.options import check
 from notebookviz.finetune.rng import Order, undisturbed
-from notebookviz.finetune.tasks import Task, fold, kind_of, scores, split
+from notebookviz.finetune.tasks import Batch, Task, fold, kind_of, scores, split
 from notebookviz.turns import lock_of
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Mistake:
 
     Attributes:
         index: Its place in the order of the loader.
-        input: What the model was given, without the batch.
+        input: What the model was given, without the batch: of several tensors the first; empty where there is none.
         label: What is true: a name, or the numbers.
         predicted: What the model said.
         probability: How sure it was; for a regression the squared error.
@@ -191,8 +191,7 @@ def measure(  # noqa: PLR0913 - what evaluate was given
                     outputs = scores(model(*part.args, **part.kwargs))
                     modes.restore()
                 doing = "Measuring"
-                given = part.args[0] if part.args else next(iter(part.kwargs.values()))
-                seen.add(outputs.float().cpu(), _on(part.targets, torch.device("cpu")), given, number)
+                seen.add(outputs.float().cpu(), _on(part.targets, torch.device("cpu")), part, number)
                 doing, number = "The loader", number + 1
             doing = "Measuring"
             return seen.evaluation()
@@ -217,12 +216,9 @@ class _Seen:
         self._mistakes: list[tuple[float, int, Mistake]] = []
         self._count = 0
 
-    def add(self, found: Tensor, targets: Tensor, given: Tensor, number: int) -> None:
-        """Take a batch, of this number."""
-        if not isinstance(targets, torch.Tensor):
-            raise InputError(
-                f"The labels are {type(targets).__name__}; a tensor is wanted.", hint="Number the classes."
-            )
+    def add(self, found: Tensor, targets: Any, part: Batch, number: int) -> None:  # noqa: ANN401
+        """Take the scores and targets of a batch, of this number."""
+        targets = _checked(found, targets, number)
         kind = self._task or kind_of(targets, tuple(found.shape))
         alike = kind == "single-label" or targets.numel() == found.numel()
         if kind not in ("single-label", "multi-label", "regression") or not alike:
@@ -238,6 +234,7 @@ class _Seen:
                 check_range(Labels(targets, tuple(found.shape), ()), int(some.min()), int(some.max()), whose)
         found = fold(found, targets)
         if targets.dim() == 1 or kind != "single-label":
+            given = _given(part, len(targets))
             for index, loss in enumerate(self._losses(found, targets)):
                 self._keep(self._count + index, loss, found[index], targets[index], given[index])
         self._count += len(targets)
@@ -311,6 +308,25 @@ class _Seen:
 
     def _named(self, width: int) -> tuple[str, ...]:
         return self.labels if self.labels is not None and len(self.labels) == width else tuple(map(str, range(width)))
+
+
+def _checked(found: Tensor, targets: Any, number: int) -> Tensor:  # noqa: ANN401 - whatever the loader yields
+    """The targets of a batch, whole numbers all of one kind."""
+    if not isinstance(targets, torch.Tensor):
+        raise InputError(f"The labels are {type(targets).__name__}; a tensor is wanted.", hint="Number the classes.")
+    if bool(found.isnan().any()):
+        raise InputError(
+            f"The model's scores of batch {number:,} hold NaN.",
+            hint="Look for NaN in the data, and in the model's weights and running statistics.",
+        )
+    return targets if targets.is_floating_point() or targets.is_complex() else targets.long()
+
+
+def _given(part: Batch, count: int) -> Tensor:
+    """What the model was given: the first tensor, in whatever it is nested, that has a row for each sample."""
+    leaves = pytree.tree_leaves((part.args, part.kwargs))
+    rows = (item for item in leaves if isinstance(item, torch.Tensor) and item.dim() and len(item) == count)
+    return next(rows, torch.empty(count, 0))
 
 
 def _on(item: Any, device: torch.device) -> Any:  # noqa: ANN401

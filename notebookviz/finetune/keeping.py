@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import warnings
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
@@ -58,12 +60,14 @@ class Keeper:
         """Go on from the last checkpoint, where that is asked for and there is one.
 
         Raises:
-            InputError: The folder has a checkpoint and nobody asked to go on, or it is of another training.
+            InputError: The folder has a checkpoint and nobody asked to go on, or it is of another training; or nothing
+                can be written there without deleting what is not ours.
         """
         if self._folder is None:
             if resume:
                 raise InputError("resume=True wants the folder of the training.", hint="Pass folder=….")
             return
+        _check_folder(self._folder)
         there = checkpoint.exists(self._folder / "last")
         if there and not resume:
             raise InputError(
@@ -137,6 +141,28 @@ class Keeper:
                     stacklevel=2,
                 )
         return self._recipes
+
+
+def _check_folder(folder: Path) -> None:
+    """Whether checkpoints can be written: said before the training, since each later failure is but a warning."""
+    for path in (folder / "last", folder / "best"):
+        is_empty = path.is_dir() and not any(path.iterdir())
+        if os.path.lexists(path) and not (checkpoint.exists(path) or is_empty):
+            raise InputError(
+                f"{str(path)!r} is there and is no checkpoint, which would take its place.",
+                where=str(path),
+                hint="Pass another folder.",
+            )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"Checkpoints can't be written into {str(folder)!r}: {error.strerror or error}.",
+            where=str(folder),
+            hint="Pass another folder.",
+        ) from error
 
 
 def own_transform(loader: Any) -> Any:  # noqa: ANN401 - any preprocessing

@@ -40,7 +40,7 @@ def told(error: BaseException, what: str, when: str, state: str = "") -> InputEr
         )
     line = _place(error)
     said = f": {cut(message.rstrip('.'), _LONGEST)}" if message else ""
-    return InputError(f"{what} raised {type(error).__name__} {when}{said}{line}.{_end(state)}")
+    return InputError(f"{what} raised {type(error).__name__} {when}{said}{line}.{_end(state)}", hint=hint(message))
 
 
 def hint(message: str) -> str:
@@ -49,6 +49,10 @@ def hint(message: str) -> str:
         return "BatchNorm in training needs two samples or more: a larger batch_size, and drop_last=True."
     if "unexpected keyword argument 'labels'" in message:
         return "Pass a loss, and the model gets no labels: loss=lambda outputs, targets: …."
+    if "forward() takes" in message:
+        return "A batch is (x, …, y): the model gets all but the last."
+    if "found <class 'PIL." in message:
+        return "Give the data set a transform that makes tensors, for example weights.transforms() or ToTensor()."
     return ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torch.optim import lr_scheduler as schedules
 from torch.utils.data import DataLoader, TensorDataset
@@ -129,6 +130,14 @@ REFUSED = {
     "batches of one, BatchNorm": (
         lambda: (nn.Sequential(nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Linear(8, 10)), loader(TEN, batch_size=1)),
         r"BatchNorm in training needs two samples or more: a larger batch_size, and drop_last=True\.$",
+    ),
+    "more than the model takes": (
+        lambda: (model(), DataLoader(TensorDataset(torch.randn(32, 64), TEN, torch.ones(32)), 16)),
+        r"^The first batch does not .* 2 positional arguments but 3 were given A batch is \(x, …, y\): ",
+    ),
+    "pictures that are no tensors": (
+        lambda: (model(), DataLoader([(Image.new("RGB", (4, 4)), 0)] * 16, 16)),
+        r"^train_loader raised TypeError while its first batch .*PIL\.Image\.Image'>\. Give the data set a transform",
     ),
     "nothing trainable": (
         lambda: (model().requires_grad_(False), loader(TEN)),

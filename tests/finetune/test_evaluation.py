@@ -113,3 +113,38 @@ def test_tensorboard_reads_what_was_told(tmp_path):
     assert told == pytest.approx([epoch.train_loss for epoch in training.epochs], rel=1e-5)
     assert {"loss/val", "accuracy/val", "step/loss", "step/lr", "step/gradient norm"} <= set(read.Tags()["scalars"])
     assert len(read.Scalars("step/loss")) == training.steps == 8
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int16, torch.int32, torch.bool])
+def test_whole_numbers_of_any_size_are_classes(kind):
+    x, y = seeded(60, 4), torch.arange(60) % 2
+    found, wanted = (evaluate(model(3), over(x, labels), worst=2) for labels in (y.to(kind), y))
+    assert str(found) == str(wanted)
+    assert [each.label for each in found.mistakes] == [each.label for each in wanted.mistakes]
+
+
+class Nested(nn.Module):
+    """Takes its input out of dictionaries."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = model(2)
+
+    def forward(self, given):
+        return self.inner(given["views"]["front"])
+
+
+def test_a_mistake_holds_its_input_however_it_is_nested():
+    x, y = seeded(20, 4), torch.arange(20) % 2
+    data = [({"names": ["a"] * 10, "views": {"front": x[at : at + 10]}}, y[at : at + 10]) for at in (0, 10)]
+    found = evaluate(Nested(), data)
+    assert found.samples == 20
+    assert found.mistakes
+    assert all(torch.equal(each.input, x[each.index]) for each in found.mistakes)
+
+
+def test_scores_that_are_no_numbers_are_not_measured():
+    x = seeded(14, 4)
+    x[9] = float("nan")
+    with pytest.raises(InputError, match=r"^The model's scores of batch 2 hold NaN\. Look for NaN in "):
+        evaluate(model(2), over(x, torch.arange(14) % 2))

@@ -326,3 +326,26 @@ def test_a_training_is_the_same_as_a_plain_loop():
         losses.append(float(loss.detach()))
     assert watch.losses == losses
     assert same_weights(model, twin)
+
+
+@pytest.mark.parametrize("which", ["last", "best"])
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_is_no_checkpoint_is_never_replaced(tmp_path, which, kind):
+    path = tmp_path / which
+    if kind == "folder":
+        path.mkdir()
+        path /= "thesis.txt"
+    path.write_text("years of work")
+    model = digits.plain()
+    with pytest.raises(InputError, match=rf"{which}' is there and is no checkpoint, which would take its place\. "):
+        train(model, Losses(), folder=tmp_path, epochs=1)
+    assert path.read_text() == "years of work"
+    assert same_weights(model, digits.plain())
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_first_step(tmp_path):
+    (tmp_path / "file").write_text("")
+    watch = Losses()
+    with pytest.raises(InputError, match=r"^Checkpoints can't be written into '.*run': Not a directory\. Pass "):
+        train(digits.plain(), watch, folder=tmp_path / "file" / "run", epochs=1)
+    assert not watch.losses
