@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from jupyter_server import JupyterServer
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
 
-SECONDS = 30
+SECONDS = 60
 # Notebook 7.6 raises this by itself while it starts, in a notebook without any widget too (see test_driver.py).
 JUPYTERS_OWN = "uncaught: Cannot read properties of undefined (reading 'schema')"
 
+CONNECTED = "[data-status=idle], [data-status=busy]"
 READY = """async () => {
   const app = window.jupyterapp;
   await app.restored;
@@ -50,8 +51,10 @@ START = """index => {
 OUTPUTS = """index => window.jupyterapp.shell.currentWidget.content.widgets[index].model.outputs.toJSON()"""
 ASK = """async expression => {
   const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-  const future = kernel.requestExecute({code: '', store_history: false, user_expressions: {answer: expression}});
-  const reply = await future.done;
+  let reply = null;
+  do {  // after an interrupt the kernel drops what was asked meanwhile
+    reply = await kernel.requestExecute({code: '', store_history: false, user_expressions: {answer: expression}}).done;
+  } while (reply.content.status === 'aborted');
   const answer = reply.content.user_expressions.answer;
   return answer.status === 'ok' ? answer.data['text/plain'] : `${answer.ename}: ${answer.evalue}`;
 }"""
@@ -169,6 +172,7 @@ class Notebook:
 
     def run_by_hand(self, index: int) -> None:
         """Click into a cell and press Shift+Enter, as a person does; works in a stock notebook."""
+        self.page.locator(f".jp-Notebook-ExecutionIndicator:is({CONNECTED})").wait_for()
         cell = self.page.locator(".jp-Notebook .jp-CodeCell").nth(index)
         prompt = cell.locator(".jp-InputPrompt").first
         before = prompt.inner_text()
@@ -182,13 +186,13 @@ class Notebook:
         end = time.monotonic() + 2 * SECONDS
         while not has_run():
             assert time.monotonic() < end, f"cell {index} did not run; its prompt is {prompt.inner_text()!r}"
-            # Until the kernel is connected the notebook swallows the key press, forgets the run, or asks for a kernel.
+            # A kernel has only just come: the notebook may swallow the key press, forget the run, or ask for one.
             with suppress(AssertionError, TimeoutError):
                 self.accept_kernel()
                 if number() != "*":
-                    cell.locator(".cm-content").click(timeout=4000)
+                    cell.locator(".cm-content").click(timeout=10_000)
                     self.page.keyboard.press("Shift+Enter")
-                wait_until(has_run, f"cell {index} has run", 4)
+                wait_until(has_run, f"cell {index} has run", 10)
 
     def accept_kernel(self) -> None:
         """Answer 'Select Kernel' with the kernel offered; it is asked when a cell is run before one is there."""

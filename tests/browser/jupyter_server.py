@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TOKEN = "token"  # noqa: S105 - the server lives for one test run and listens on loopback only
 PREFIX = "/pre/fix/"
-START_SECONDS = 90
+START_SECONDS = 200
 
 Kind = Literal["lab", "notebook"]
 
@@ -41,7 +41,7 @@ class JupyterServer:
         self.kind = kind
         self.folder = folder
         self.expose = expose
-        self.port = free_port()
+        self.port = 0
         self.log = folder / "server.log"
         self.work = folder / "work"
         self.process: subprocess.Popen[bytes] | None = None
@@ -59,8 +59,8 @@ class JupyterServer:
             environment[name] = str(place)
         command = [
             *(sys.executable, "-m", "jupyterlab" if self.kind == "lab" else "notebook"),
-            *("--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={self.port}"),
-            *("--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.base_url={PREFIX}"),
+            *("--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={free_port()}"),
+            *(f"--IdentityProvider.token={TOKEN}", f"--ServerApp.base_url={PREFIX}"),
             f"--ServerApp.root_dir={self.work}",
         ]
         if self.expose:
@@ -82,7 +82,7 @@ class JupyterServer:
             return
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(15)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -99,13 +99,20 @@ class JupyterServer:
             assert self.process is not None
             assert self.process.poll() is None, f"Jupyter ended at once:\n{self.log.read_text()}"
             try:
+                self.port = self._taken_port()
                 with urllib.request.urlopen(f"{self.url}api/status?token={TOKEN}", timeout=5):  # noqa: S310 - loopback
                     return
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
+            except (OSError, ValueError):  # it has not written its port yet, or does not answer
                 time.sleep(0.1)
         self.__exit__()
         message = f"Jupyter did not answer within {START_SECONDS} s:\n{self.log.read_text()}"
         raise AssertionError(message)
+
+    def _taken_port(self) -> int:
+        """The port that it listens on: another than it was given, where that was taken meanwhile."""
+        assert self.process is not None
+        told = self.folder / "jupyter_runtime_dir" / f"jpserver-{self.process.pid}.json"
+        return int(json.loads(told.read_text())["port"])
 
     def write_notebook(self, cells: Sequence[str]) -> str:
         """Write a notebook of code cells; returns its name."""
@@ -128,5 +135,5 @@ class JupyterServer:
 
     def _request(self, method: str, path: str) -> bytes:
         request = urllib.request.Request(f"{self.url}{path}?token={TOKEN}", method=method)  # noqa: S310 - loopback
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - loopback
+        with urllib.request.urlopen(request, timeout=90) as answer:  # noqa: S310 - loopback
             return bytes(answer.read())

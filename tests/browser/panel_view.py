@@ -94,7 +94,7 @@ class PanelView:
             return not last
 
         try:
-            wait_until(matches, "the drawing is what the recording says", 30)
+            wait_until(matches, "the drawing is what the recording says")
         except AssertionError as error:
             message = "; ".join(last)
             raise AssertionError(message) from error

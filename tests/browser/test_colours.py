@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 pytestmark = [pytest.mark.browser, pytest.mark.jupyter, pytest.mark.slow]
 
 NORMS = "panel.overlay('norm', {name: p.norm() for name, p in model.named_parameters()})"
-LATE = "import time\npanel.overlay('late', {'first': 7})\ntime.sleep(8)"
+LATE = "import time\npanel.overlay('late', {'first': 7})\ntime.sleep(600)"
 
 
 def test_colours_from_cells_and_the_selection_in_the_next_one(lab, open_notebook):
@@ -32,6 +32,7 @@ def test_colours_from_cells_and_the_selection_in_the_next_one(lab, open_notebook
     colour.select_option(label="parameters")
     expect(panel.scope.locator(".legend")).to_contain_text("parameters")
     assert notebook.page.locator(".jp-InputArea-prompt", has_text="[*]").count() == 1, "it came while the cell ran"
+    notebook.command("notebook:interrupt-kernel")
     wait_until(lambda: panel.state()["overlay"] == "params", "Python was told which colours are shown")
     notebook.command("docmanager:save")
     notebook.load()

@@ -7,6 +7,7 @@ import re
 import pytest
 from cells import SHOW_SMALL
 from panel_view import PanelView
+from test_routes import WAITS
 from test_stock import tiny_onnx
 
 pytestmark = [pytest.mark.browser, pytest.mark.jupyter, pytest.mark.slow]
@@ -62,7 +63,7 @@ def test_external_data_is_read_from_the_same_folder(lab, open_notebook):
     panel = PanelView(notebook)
     panel.inner.locator("svg g.node .node-argument").first.click()
     panel.inner.locator("#sidebar .sidebar-item-value-expander").first.click()
-    text = panel.inner.locator("#sidebar pre").last
+    text = panel.inner.locator("#sidebar pre", has_not_text=WAITS).last
     text.wait_for()
     numbers = [float(number) for number in re.findall(r"\d+", text.inner_text())]
     assert numbers[:3] == [0, 1, 2]

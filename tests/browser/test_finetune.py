@@ -29,7 +29,7 @@ model = torchvision.models.resnet18()
 panel = show(model)
 """
 IN_A_CELL: Final = """
-training = fine_tune(model, DataLoader(train_set, batch_size=8), DataLoader(train_set, batch_size=80), epochs=30)
+training = fine_tune(model, DataLoader(train_set, batch_size=8), DataLoader(train_set, batch_size=80), epochs=3000)
 """
 # Run by hand in the kernel: the very model that was shown, on data that it knows.
 RIGHT: Final = "float((model.eval()(pictures).argmax(1) == labels).float().mean())"
@@ -57,7 +57,7 @@ def tab_to(page: Page, name: str, most: int = 80) -> None:
 
 def curve(page: Page, name: str, which: str) -> tuple[float, float]:
     """Where a curve begins and ends, as a reader of the screen is told."""
-    said = page.locator(f'svg.curves[aria-label^="{name}"]').first.get_attribute("aria-label", timeout=1000) or ""
+    said = page.locator(f'svg.curves[aria-label^="{name}"]').first.get_attribute("aria-label") or ""
     found = re.search(rf"{which} from (\S+) to ([^,\s]+)", said)
     assert found, said
     return float(found[1]), float(found[2])
@@ -87,7 +87,7 @@ def test_by_mouse_over_the_port_and_after_a_reload(lab, open_notebook):
     assert notebook.ask_json("model.fc.out_features") == 1000, "something changed before Start"
     folder = page.get_by_label("Checkpoints in").input_value()
     page.get_by_role("button", name="Start", exact=True).click()
-    page.locator('.tuning-run[data-state="running"]').wait_for(timeout=60_000)
+    page.locator('.tuning-run[data-state="running"]').wait_for(timeout=120_000)
     notebook.command("docmanager:save")
     notebook.load()
     page.locator(".tuning-run svg.curves").first.wait_for()
@@ -125,12 +125,12 @@ def test_by_keyboard_over_the_comm_and_while_a_cell_trains(notebook7, open_noteb
     assert notebook.ask_json("len(In) - 1") == 1, "a key reached the notebook"
 
     notebook.start(1)
-    page.locator('.tuning-run[data-state="running"]').wait_for(timeout=60_000)
+    page.locator('.tuning-run[data-state="running"]').wait_for(timeout=120_000)
     busy = page.locator(".jp-Notebook .jp-CodeCell").nth(1).locator(".jp-InputPrompt").first
     first = page.locator("svg.curves polyline.train").first.get_attribute("points", timeout=60_000)
     wait_until(lambda: page.locator("svg.curves polyline.train").first.get_attribute("points") != first, "it moves")
     assert "*" in busy.inner_text(), "the cell had ended, so nothing was proved"
     assert page.get_by_role("button", name="Stop", exact=True).is_disabled()
     notebook.command("notebook:interrupt-kernel")
-    page.locator('.tuning-run[data-state="stopped"]').wait_for(timeout=60_000)
+    page.locator('.tuning-run[data-state="stopped"]').wait_for(timeout=120_000)
     assert notebook.traffic.errors == []

@@ -22,7 +22,7 @@ def test_rerunning_twenty_times_holds_one_model(either, open_notebook):
     notebook.ask(COLLECT)
     # `model` of the first cell, and the one that is shown.
     wait_until(lambda: notebook.ask(COLLECT) and notebook.ask(ALIVE) == "2", "one shown model is alive")
-    assert notebook.page.locator("iframe.netron").count() == 1
+    wait_until(lambda: notebook.page.locator("iframe.netron").count() == 1, "one panel is shown")
 
 
 def test_clearing_the_output_lets_go(lab, open_notebook):
@@ -64,7 +64,7 @@ def test_reload_keeps_opened_and_selected(either, open_notebook):
     panel = PanelView(notebook)
     panel.wait_drawn(graph, opened)
     wait_until(lambda: panel.read()["selected"] == [str(norm)], "it is selected again")
-    assert panel.selected_row() == norm
+    wait_until(lambda: panel.selected_row() == norm, "its row is selected again")
 
 
 def test_new_view_keeps_opened_and_selected(lab, open_notebook):

@@ -23,7 +23,7 @@ def test_keys_typed_in_the_panel_leave_the_notebook_unchanged(either, open_noteb
     panel.wait_drawn(graph)
     for focus in (
         lambda: panel.click_row(graph.index_of("first")),
-        lambda: panel.select_box(graph.index_of("first")),
+        lambda: select_in_graph(panel, graph.index_of("first")),
         panel.scope.get_by_role("searchbox").first.click,
         lambda: panel.scope.get_by_role("button", name="Full screen").focus(),
     ):
@@ -36,6 +36,12 @@ def test_keys_typed_in_the_panel_leave_the_notebook_unchanged(either, open_noteb
         "() => window.jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model.executionCount)"
     )
     assert counts == [1, None, None, None]
+
+
+def select_in_graph(panel, index):
+    """Click a box, and wait until the page has the keys."""
+    panel.select_box(index)
+    wait_until(lambda: panel.frame().evaluate("document.hasFocus()"), "the page has the focus")
 
 
 def serious(target, **options):
@@ -131,7 +137,7 @@ def settle(notebook):
         last[0] = now
         return equal
 
-    wait_until(same, "nothing moves any more", 20)
+    wait_until(same, "nothing moves any more")
 
 
 def brightness(path):

@@ -15,6 +15,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.jupyter, pytest.mark.slow]
 SOCKET = re.compile(r"^wss?://[^/]+/(?:[^/]+/)*[^/]+/[^/]+/socket$")
 DIRECT = re.compile(r"^ws://127\.0\.0\.1:\d+/[^/]+/[^/]+/socket$")
 PROXIED = re.compile(r"^ws://.*/proxy/\d+/.*/socket$")
+# What stands for values until they are here.
+WAITS = "\u23f3"
 STEP = """
 optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
 model(torch.ones(2, 6)).sum().backward()
@@ -51,10 +53,10 @@ def values_of(panel, index, weight="weight"):
     """Click a weight of a box and read the numbers that its sidebar shows."""
     box = panel.box(index)
     box.locator(".node-argument", has_text=weight).first.click()
+    panel.inner.locator("#sidebar-title", has_text="Tensor Properties").wait_for()
     sidebar = panel.inner.locator("#sidebar")
-    sidebar.wait_for()
     sidebar.locator(".sidebar-item-value-expander").first.click()
-    text = sidebar.locator("pre").last
+    text = sidebar.locator("pre", has_not_text=WAITS).last
     text.wait_for()
     return [float(number) for number in re.findall(r"-?\d+\.?\d*(?:e[+-]?\d+)?", text.inner_text())]
 
@@ -93,7 +95,7 @@ def test_behind_jupyter_server_proxy(lab, open_notebook):
         block(DIRECT, blocked)(context)
         watch(context, sockets)
 
-    notebook = open_notebook(lab, [SHOW_SMALL, "import time; time.sleep(60)"], prepare=prepare)
+    notebook = open_notebook(lab, [SHOW_SMALL, "import time; time.sleep(600)"], prepare=prepare)
     notebook.run(0)
     panel, graph = use_everything(notebook)
     assert blocked
@@ -108,7 +110,7 @@ def values_while_busy(panel, graph):
 
 
 def test_sleeping_cell_leaves_the_served_route_alive(either, open_notebook):
-    notebook = open_notebook(either, [SHOW_SMALL, "import time; time.sleep(60)", "1"])
+    notebook = open_notebook(either, [SHOW_SMALL, "import time; time.sleep(600)", "1"])
     notebook.run(0)
     panel = PanelView(notebook)
     graph = panel.graph()
