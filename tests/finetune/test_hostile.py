@@ -63,11 +63,10 @@ class Asked:
         return message
 
     def wait(self):
-        end = time.monotonic() + 60
-        while self.tab.busy:
-            assert time.monotonic() < end
-            time.sleep(0.01)
-        time.sleep(0.05)
+        for each in threading.enumerate():
+            if each.name in {"notebookviz-training", "notebookviz-search"}:
+                each.join(120)
+        assert not self.tab.busy
 
     def unchanged(self):
         now = self.model.state_dict()
@@ -102,16 +101,16 @@ def test_a_data_set_that_hangs_holds_no_other_request(monkeypatch):
 
     def hang(at):
         begun.set()
-        go.wait(30)
+        go.wait(60)
         return number(at)
 
     asked = Asked(monkeypatch, data=Own(hang))
     thread = threading.Thread(target=asked.ask, args=("plan",), kwargs={"source": "data"})
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     assert "still being read" in asked.ask("plan", source="data")["result"]["data"]["error"]
     go.set()
-    thread.join(30)
+    thread.join(60)
     assert asked.ask("plan", source="data")["result"]["data"]["error"] == ""
 
 
@@ -128,7 +127,7 @@ def test_stop_while_the_data_is_read_starts_nothing_and_waits_for_nobody(monkeyp
     asked = Asked(monkeypatch, data=Own(hang), other=Own(number))
     assert asked.ask("halt")["result"] == {"stopping": False}
     asked.ask(method, source="data", validation="none")
-    assert begun.wait(10)
+    assert begun.wait(60)
     assert asked.ask("train", source="data")["error"]["what"] == "This model is already training."
     assert asked.ask("halt")["result"] == {"stopping": True}
     assert not asked.tab.busy, "Stop waits for data that hangs"
@@ -136,7 +135,7 @@ def test_stop_while_the_data_is_read_starts_nothing_and_waits_for_nobody(monkeyp
     told = len(asked.told)
     assert asked.ask("plan", source="other")["result"]["data"]["error"] == "", "other data can be chosen"
     go.set()
-    assert back.wait(10)
+    assert back.wait(60)
     time.sleep(0.3)
     assert len(asked.told) == told, "what was left behind still speaks"
     assert asked.unchanged()
@@ -158,7 +157,7 @@ def test_stop_ends_a_search_for_a_rate(monkeypatch):
     began = time.monotonic()
     assert asked.ask("halt")["result"] == {"stopping": True}
     asked.wait()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     assert asked.told[-1][0] == "rates"
     assert "Stopped before the first step" in asked.told[-1][1]
     assert asked.unchanged()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -19,6 +20,8 @@ from notebookviz.finetune.events import Callback
 from notebookviz.finetune.running import is_training
 from notebookviz.finetune.story import Story
 from notebookviz.finetune.watching import watch
+
+AWAITED = re.compile(r"Waiting for data for \d+ s: batch 4 of train_loader\.")
 
 
 class Hangs(Dataset):
@@ -91,7 +94,9 @@ def test_in_a_cell_one_stop_is_enough(tmp_path, how):
 
     def end():
         assert data.hanging.wait(30)
-        time.sleep(1.0)
+        end = time.monotonic() + 60
+        while not any(map(AWAITED.fullmatch, told.waits)) and time.monotonic() < end:
+            time.sleep(0.05)
         if how == "stop":
             stop.set()
         else:
@@ -102,9 +107,9 @@ def test_in_a_cell_one_stop_is_enough(tmp_path, how):
     began = time.monotonic()
     loader = DataLoader(data, batch_size=4)
     training = fine_tune(model, loader, epochs=2, stop=stop, callbacks=[told], folder=tmp_path, verbose=False)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 120
     assert told.steps == [1, 2, 3]
-    assert told.waits[0] == "Waiting for data for 1 s: batch 4 of train_loader."
+    assert any(map(AWAITED.fullmatch, told.waits)), told.waits
     assert signal.getsignal(signal.SIGINT) is before
     ended(training, model, tmp_path)
 
@@ -118,7 +123,7 @@ def in_background(model, loader, **options):
     thread.start()
 
     def result():
-        thread.join(15)
+        thread.join(60)
         assert not thread.is_alive(), "the training waits for data that never comes"
         return found[0]
 
@@ -131,11 +136,10 @@ def test_in_the_background_the_story_says_what_is_awaited_and_a_stop_ends_it(tmp
     watch(model, story)
     result = in_background(model, DataLoader(data, batch_size=4), stop=stop, folder=tmp_path)
     assert data.hanging.wait(30)
-    end = time.monotonic() + 10
-    while not runs[-1].get("awaits"):
+    end = time.monotonic() + 60
+    while not AWAITED.fullmatch(runs[-1].get("awaits", "")):
         assert time.monotonic() < end
         time.sleep(0.05)
-    assert runs[-1]["awaits"] == "Waiting for data for 1 s: batch 4 of train_loader."
     assert runs[-1]["state"] == "running"
     stop.set()
     training = result()
@@ -164,7 +168,7 @@ def test_a_worker_that_hangs_is_left_and_ended(tmp_path, where):
         training = in_background(model, loader, **options)()
     assert workers
     ended(training, model, tmp_path)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while set(workers) & set(children()):
         assert time.monotonic() < end, "the worker is still there"
         time.sleep(0.1)
@@ -206,15 +210,16 @@ def test_the_first_batch_can_hang_too():
     thread.start()
     assert data.hanging.wait(30)
     stop.set()
-    thread.join(15)
+    thread.join(60)
     assert failed == ["Stopped before the first step: Batch 1 of train_loader did not come."]
     assert not is_training(model)
     data.go.set()
 
 
-def test_data_that_is_only_slow_is_not_left():
+def test_data_that_is_only_slow_is_not_left(monkeypatch):
+    monkeypatch.setattr(waitings, "GRACE", 30)
     model, data, stop = network(), Hangs(seconds=0.3), threading.Event()
-    threading.Thread(target=lambda: data.hanging.wait(30) and stop.set()).start()
+    data.hanging = stop  # asked to stop as soon as the batch is awaited
     training = fine_tune(model, DataLoader(data, batch_size=4), epochs=2, stop=stop, verbose=False)
     assert training.stopped == "Stopped after step 4, in epoch 1 of 2."
 
