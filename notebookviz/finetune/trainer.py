@@ -263,6 +263,10 @@ class Trainer:
         norm = None
         with self._lock:
             self._guard.remember()
+            # Not after the step: memory that is free between two steps goes back to the system, page by page.
+            self._calls = _OPTIMIZER
+            self.optimizer.zero_grad()
+            self._calls = "train_loader"
             loss, samples = self._gradients(window)
             if self.plan.clip is not None:
                 norm = float(self.accelerator.clip_grad_norm_(self._learning, self.plan.clip))
@@ -271,8 +275,6 @@ class Trainer:
             if self.scheduler is not None and not self.plan.step_per_epoch:
                 self._calls = "The scheduler"
                 self.scheduler.step()
-            self._calls = _OPTIMIZER
-            self.optimizer.zero_grad()
             self._calls = ""
         return loss, lr, samples, norm
 
