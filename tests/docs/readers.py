@@ -43,7 +43,7 @@ class Reader:
         """The value of an expression that is plain JSON data."""
         expressions = {"answer": f"__import__('json').dumps({expression})"}
         reply = self._client.execute_interactive(
-            "", store_history=False, user_expressions=expressions, timeout=60, output_hook=lambda _: None
+            "", store_history=False, user_expressions=expressions, timeout=180, output_hook=lambda _: None
         )["content"]["user_expressions"]["answer"]
         assert reply["status"] == "ok", reply
         return json.loads(ast.literal_eval(reply["data"]["text/plain"]))
@@ -62,7 +62,7 @@ def reader(folder: Path, environment: Mapping[str, str], *flags: str) -> Iterato
     client = manager.client()
     client.start_channels()
     try:
-        client.wait_for_ready(timeout=60)
+        client.wait_for_ready(timeout=180)
         yield Reader(client)
     finally:
         client.stop_channels()

@@ -14,7 +14,7 @@ def run(tmp_path):
     manager.start_kernel(cwd=str(tmp_path))
     client = manager.client()
     client.start_channels()
-    client.wait_for_ready(60)
+    client.wait_for_ready(180)
 
     def execute(code):
         said = []

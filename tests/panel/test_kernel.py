@@ -38,7 +38,7 @@ class Net(nn.Module):
 
 class Kernel:
     def __init__(self):
-        self.manager, self.client = start_new_kernel()
+        self.manager, self.client = start_new_kernel(startup_timeout=180)
 
     def run(self, code, cell="cell-1"):
         """Run a cell as JupyterLab does, with its id; returns outputs and stream text."""
@@ -49,7 +49,7 @@ class Kernel:
         self.client.shell_channel.send(message)
         displays, text = [], ""
         while True:
-            found = self.client.get_iopub_msg(timeout=60)
+            found = self.client.get_iopub_msg(timeout=120)
             if found["parent_header"].get("msg_id") != message["header"]["msg_id"]:
                 continue
             kind, content = found["msg_type"], found["content"]
@@ -81,7 +81,7 @@ class Kernel:
         }
         self.client.shell_channel.send(self.client.session.msg("comm_msg", content))
         while True:
-            found = self.client.get_iopub_msg(timeout=60)
+            found = self.client.get_iopub_msg(timeout=120)
             data = found["content"].get("data", {})
             if found["msg_type"] == "comm_msg" and data.get("content", {}).get("id") == 7:
                 return data["content"], found["buffers"]
@@ -308,7 +308,7 @@ def test_an_interrupted_cell_leaves_the_panel_alive(kernel):
     code = "import time; print('SLEEPS', flush=True); time.sleep(60)"  # IPython swallows what interrupts it before
     request = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
     kernel.client.shell_channel.send(session.msg("execute_request", request))
-    while "SLEEPS" not in kernel.client.get_iopub_msg(timeout=60)["content"].get("text", ""):
+    while "SLEEPS" not in kernel.client.get_iopub_msg(timeout=120)["content"].get("text", ""):
         pass
     kernel.manager.interrupt_kernel()
     assert kernel.ask(data[WIDGET]["model_id"], "tensor", name="fc.bias")[0]["error"] is None
@@ -337,7 +337,7 @@ classifier = nn.Linear(4, 2)
     code = "training = fine_tune(classifier, DataLoader(Hangs(), 4), epochs=1)"
     request = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
     kernel.client.shell_channel.send(session.msg("execute_request", request))
-    while "HANGS" not in kernel.client.get_iopub_msg(timeout=60)["content"].get("text", ""):
+    while "HANGS" not in kernel.client.get_iopub_msg(timeout=120)["content"].get("text", ""):
         pass
     kernel.manager.interrupt_kernel()
     assert (

@@ -350,7 +350,7 @@ def test_ten_thousand_rows_are_quick(tab, tmp_path, drawn):
     )
     assert int(grid.get_attribute("aria-rowcount")) == 10_103
     assert tab.locator(".body .row").count() < 100
-    assert seconds < 1
+    assert seconds < 5
     grid.focus()
     tab.keyboard.press("End")
     expect(tab.locator(".row.active .text")).to_have_text("99")
