@@ -301,6 +301,20 @@ def train_together():
     print(seen, flush=True)  # noqa: T201 - read by the test
 
 
+def test_a_callback_reads_the_gradients_of_its_step_and_none_is_left():
+    x, model, norms = inputs(), linear(2), []
+
+    class Norms(Callback):
+        def on_step(self, step):
+            gradients = [parameter.grad for parameter in model.parameters()]
+            norms.append((step.gradient, float(torch.nn.utils.get_total_norm(gradients))))
+
+    tune(model, x, (x.sum(1) > 0).long(), epochs=2, clip=1e6, callbacks=[Norms()])
+    assert len(norms) == 16
+    assert all(told == pytest.approx(read) for told, read in norms)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
 SCRIPT = """
 from accelerate import debug_launcher
 from tests.finetune.test_training import train_together

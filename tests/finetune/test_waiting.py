@@ -239,3 +239,22 @@ def test_both_ways_to_fetch_give_the_same_training():
     thread.start()
     thread.join(60)
     assert beside == losses(loader)
+
+
+def test_one_thread_looks_on_through_all_epochs_and_ends_with_them():
+    def looking():
+        return [each for each in threading.enumerate() if each.name == "notebookviz-waiting"]
+
+    seen = []
+
+    class Looks(Callback):
+        def on_epoch(self, epoch):
+            seen.append(looking())
+
+    fine_tune(network(), DataLoader(Hangs(good=99), batch_size=4), epochs=3, callbacks=[Looks()], verbose=False)
+    assert len(seen[0]) == 1
+    assert seen[0] == seen[1] == seen[2]
+    end = time.monotonic() + 10
+    while looking():
+        assert time.monotonic() < end, "it still looks"
+        time.sleep(0.01)
