@@ -59,5 +59,5 @@ def _shelf() -> Shelf:
 def _sources() -> Iterator[Path]:
     for pattern in ("*.py", "*.css", "js/*.js"):
         yield from sorted(_FOLDER.glob(pattern))
-    modules = (f"{name}.js" for name in ("dagre", *packer.STRUCTURE_MODULES))
-    yield from (netron.folder() / name for name in ("index.html", "grapher.css", *modules))
+    theirs = {"index.html", "grapher.css", "dagre.js", *(f"{name}.js" for name in packer.STRUCTURE_MODULES)}
+    yield from sorted(path for path in netron.folder().iterdir() if path.name in theirs)

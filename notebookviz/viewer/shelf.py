@@ -1,4 +1,4 @@
-"""What was made of installed files, kept for the next kernel: in a folder of the user's own, a file an installation."""
+"""What was made of installed files, kept for the next kernel in a folder of the user's own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Shelf:
     """One thing that takes a while to make, kept for as long as the files it is made of stay as they are.
 
     It is read back only from a folder that nobody else can write to, and only whole.  Where there is no such folder
-    nothing is kept.
+    nothing is kept.  Each installation has one file there.
 
     Args:
         name: What it is.
