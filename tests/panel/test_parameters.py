@@ -62,7 +62,7 @@ def test_over_the_comm_too(tab, shown, mount):
     tab.locator('.body .row .text:text-is("0")').click()
     expect(tab.locator(".values").get_by_role("article", name="bias")).to_contain_text("4 float32, parameter, learns")
     assert "parameters" in tab.asked
-    tab.errors.clear()  # the browser itself reports the refused connection
+    tab.sockets_fail = True
 
 
 def test_a_saved_page_says_that_there_is_no_kernel(tab, shown, drawn, tmp_path):
