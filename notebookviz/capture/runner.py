@@ -55,8 +55,8 @@ def run(tracer: Tracer, args: tuple[Any, ...], kwargs: dict[str, Any], seconds: 
     modes = _thread_state()
     worker = _Worker(lambda: context.run(_body, tracer, args, kwargs, modes))
     with _alone(seconds), undisturbed(worker, tracer.draft.printed):
-        worker.start()
         try:
+            worker.start()
             while not worker.done.wait(SLICE_SECONDS) and perf_counter() < tracer.deadline:
                 pass
             if worker.done.is_set():

@@ -257,6 +257,25 @@ def test_an_interrupt_shows_the_graph_so_far():
     assert recording.nodes[1].outputs
 
 
+def test_an_interrupt_of_a_pass_that_just_begins_shows_the_graph_so_far(monkeypatch):
+    start = runner._Worker.start
+    reached = threading.Event()
+
+    def reach(x):
+        reached.set()
+        spins(x)
+
+    def interrupted(worker):
+        start(worker)
+        reached.wait(60)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner._Worker, "start", interrupted)
+    recording = capture(Odd(reach), (ROW,), seconds_limit=200)
+    assert recording.failure.kind == "interrupted"
+    assert recording.nodes[1].outputs
+
+
 def test_errors_that_forward_catches_are_not_failures():
     class Tries(nn.Module):
         def forward(self, x):
