@@ -47,7 +47,7 @@ class Meter:
         """Take one batch."""
         if not self._metrics:
             return
-        found = fold(scores(outputs).detach(), targets)
+        found = scores(outputs).detach()
         self._waiting.append((found, targets))
         self._bytes += found.nbytes
         if len(self._waiting) >= BATCHES or self._bytes > BYTES:
@@ -92,6 +92,7 @@ class Meter:
         # sequences of different lengths don't fit together
         for _, alike in groupby(self._waiting, key=lambda pair: pair[0].shape[1:]):
             found, targets = map(torch.cat, zip(*alike, strict=True))
+            found = fold(found, targets)
             usual = self._usual(found.float(), targets)
             for name, metric in self._metrics.items():
                 self.current = name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
@@ -47,8 +47,7 @@ class Task:
         return loss
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """A batch taken apart: what ``forward`` gets, and what it should give."""
 
     args: tuple[Any, ...]
@@ -75,6 +74,8 @@ def split(batch: Any, *, keep_labels: bool = True) -> Batch:  # noqa: ANN401 - w
         >>> split((torch.zeros(2, 3), torch.tensor([0, 1]))).size
         2
     """
+    if isinstance(batch, (tuple, list)) and len(batch) > 1:
+        return Batch(tuple(batch[:-1]), {}, batch[-1])
     if isinstance(batch, Mapping):
         kwargs = dict(batch)
         labels = kwargs.get("labels") if keep_labels else kwargs.pop("labels", None)
@@ -84,13 +85,11 @@ def split(batch: Any, *, keep_labels: bool = True) -> Batch:  # noqa: ANN401 - w
                 hint="Name the targets 'labels'.",
             )
         return Batch((), kwargs, labels)
-    if not isinstance(batch, (tuple, list)) or len(batch) < 2:  # noqa: PLR2004 - inputs and targets
-        what = f"a {type(batch).__name__}" if not isinstance(batch, (tuple, list)) else f"{len(batch)} thing(s)"
-        raise InputError(
-            f"The loader yields no labels: a batch is {what}; (inputs, targets) is wanted.",
-            hint="Let the data set return a pair, for example TensorDataset(x, y).",
-        )
-    return Batch(tuple(batch[:-1]), {}, batch[-1])
+    what = f"{len(batch)} thing(s)" if isinstance(batch, (tuple, list)) else f"a {type(batch).__name__}"
+    raise InputError(
+        f"The loader yields no labels: a batch is {what}; (inputs, targets) is wanted.",
+        hint="Let the data set return a pair, for example TensorDataset(x, y).",
+    )
 
 
 def size_of(batch: Any) -> int:  # noqa: ANN401
@@ -102,8 +101,10 @@ def size_of(batch: Any) -> int:  # noqa: ANN401
     """
     if isinstance(batch, torch.Tensor):
         return batch.shape[0] if batch.dim() else 1
-    items = batch if isinstance(batch, (tuple, list)) else batch.values() if isinstance(batch, Mapping) else ()
-    return next((size for size in map(size_of, items) if size), 0)
+    for item in batch if isinstance(batch, (tuple, list)) else batch.values() if isinstance(batch, Mapping) else ():
+        if size := size_of(item):
+            return size
+    return 0
 
 
 def all_scores(outputs: Any) -> list[Tensor]:  # noqa: ANN401

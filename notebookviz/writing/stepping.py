@@ -348,16 +348,21 @@ class Steps:
         scaled = ["        scaler.step(optimizer)", "        scaler.update()"]
         end = [*clip, *(scaled if self._scaled else ["        optimizer.step()"])]
         end += ["        schedule.step()"] if self._stepping == "step" else []
-        end += ["        optimizer.zero_grad()"]
         finite = ["if not torch.isfinite(loss):", '    raise RuntimeError("the loss is not finite")']
         if options["accumulate"] == 1:
-            step = ["inputs, targets = apart(batch)", "loss = loss_of(outputs_of(inputs), targets)", *finite]
+            step = [
+                "optimizer.zero_grad()",
+                "inputs, targets = apart(batch)",
+                "loss = loss_of(outputs_of(inputs), targets)",
+                *finite,
+            ]
             step += ["scaler.scale(loss).backward()" if self._scaled else "loss.backward()"]
             tail = ["        total += float(loss.detach()) * len(targets)", "        count += len(targets)"]
             return [f"    for batch in {self.fed.train}:", *(f"        {line}" for line in step), *end, *tail]
         return [
             f"    batches = iter({self.fed.train})",
             f"    while window := list(itertools.islice(batches, {options['accumulate']})):",
+            "        optimizer.zero_grad()",
             "        parts = [apart(batch) for batch in window]",
             "        whole, mean = sum(len(targets) for _, targets in parts), 0.0",
             "        for inputs, targets in parts:",
