@@ -197,6 +197,8 @@ def test_the_filter_keeps_what_encloses_a_match_and_says_when_there_is_none(save
     assert rows(saved) == ["Small", "blocks", "2", "1"]
     field.fill("nothing of that kind")
     expect(saved.locator(".empty")).to_have_text("No module matches “nothing of that kind”.")
+    field.fill("long " * 200)
+    assert len(saved.locator(".empty").inner_text()) < 120
     field.press("Escape")
     assert "first" in rows(saved)
 

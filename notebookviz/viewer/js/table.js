@@ -5,6 +5,7 @@ import { overlayColumn } from './colouring.js';
 import { element } from './dom.js';
 import { said, signs } from './marks.js';
 import { footCells, footTexts, headCells } from './table_ends.js';
+import { cut } from './text.js';
 import { Tree } from './tree.js';
 
 const ROW = 24;
@@ -133,7 +134,7 @@ export class Table {
         if (!this._places.has(this._active)) {
             this._active = this._nearest(this._active);
         }
-        const sentence = error || (wanted?.size === 0 ? `No module matches “${this._filter}”.` : '');
+        const sentence = error || (wanted?.size === 0 ? `No module matches “${cut(this._filter, 80)}”.` : '');
         this._empty.hidden = !sentence;
         this._empty.textContent = sentence;
         this._hide();
