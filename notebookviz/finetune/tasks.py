@@ -96,7 +96,7 @@ def size_of(batch: Any) -> int:  # noqa: ANN401
     """Samples in a batch: the length of its first tensor.
 
     Example:
-        >>> size_of({"x": [torch.zeros(4, 2)]})
+        >>> size_of(({}, {"x": [torch.zeros(4, 2)]}))
         4
     """
     if isinstance(batch, torch.Tensor):

@@ -25,10 +25,11 @@ def test_the_default_metrics_are_torchmetrics_own():
     assert meter.values() == pytest.approx({name: float(value) for name, value in wanted.items()}, abs=1e-6)
 
 
-def test_sequences_of_different_lengths_are_counted_together():
+@pytest.mark.parametrize("classes_at", [1, -1])
+def test_sequences_of_different_lengths_are_counted_together(classes_at):
     """Scores of (batch, classes, length) can't be put side by side when the length changes."""
     meter = Meter(default_metrics("single-label", 3), "single-label")
     for length in (4, 4, 7, 4):
         targets = torch.randint(0, 3, (2, length))
-        meter.add(torch.nn.functional.one_hot(targets, 3).movedim(-1, 1).float(), targets)
+        meter.add(torch.nn.functional.one_hot(targets, 3).movedim(-1, classes_at).float(), targets)
     assert meter.values() == {"accuracy": 1.0, "f1": 1.0}
