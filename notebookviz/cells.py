@@ -8,6 +8,8 @@ import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from notebookviz.serving import arrivals
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -111,6 +113,7 @@ def variable(thing: object) -> str:
 
 def _before(_: object) -> None:
     _running[0] += 1
+    arrivals.settle()
     run = current_run()
     if run is not None:
         for each in listeners():

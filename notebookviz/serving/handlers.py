@@ -25,6 +25,7 @@ HEADERS = {
 }
 CLOSED = 1000
 REMOVED = 4000  # the panel was closed: there is nothing to come back to
+QUICK = ("hello", "state")  # answered at once, in the order they come
 
 
 class _Guarded(RequestHandler):
@@ -104,7 +105,7 @@ class SocketHandler(_Guarded, WebSocketHandler):
         self.server.sockets.get(self.key, set()).discard(self)
 
     def on_message(self, message: str | bytes) -> None:
-        """Answer one request, away from the loop so that a large tensor does not hold up the others."""
+        """Answer one request, if it may take long away from the loop: a large tensor does not hold up the others."""
         try:
             request = json.loads(message)
         except ValueError:
@@ -124,8 +125,10 @@ class SocketHandler(_Guarded, WebSocketHandler):
 
     async def _answer(self, request: object) -> None:
         methods = {**self.site.methods, "hello": self._hello}
-        loop = asyncio.get_running_loop()
-        reply = await loop.run_in_executor(self.server.pool, answer, methods, request)
+        if isinstance(request, dict) and request.get("method") in QUICK:
+            reply = answer(methods, request)
+        else:
+            reply = await asyncio.get_running_loop().run_in_executor(self.server.pool, answer, methods, request)
         if reply is not None:
             await self.send(*reply)
 

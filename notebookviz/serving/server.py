@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
+from notebookviz.serving import arrivals
 from notebookviz.serving.handlers import CLOSED, REMOVED, NothingHandler, PageHandler, SocketHandler
 from notebookviz.serving.origins import Origins
 
@@ -57,6 +58,7 @@ class Server:
         self.port: int = self._listener.getsockname()[1]
         self.pool = ThreadPoolExecutor(4, "notebookviz-answer")
         self._loop = asyncio.SelectorEventLoop()
+        arrivals.listen(self._loop)
         self._stopping = asyncio.Event()
         ready = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(ready,), name="notebookviz-server", daemon=True)

@@ -385,15 +385,24 @@ export class Panel {
         this._link.post({ type: 'open', kind: 'file', name, bytes: bytes.slice(), ...themeOf(this.root) });
     }
 
-    /** @param {boolean} [soon] Whether Python may ask for it in the next moment. */
+    /** @param {boolean} [soon] Whether the next cell may ask for it: then it is told before anything else happens. */
     _keep(soon = false) {
         clearTimeout(this._keeping);
-        this._soon ||= soon;
-        this._keeping = setTimeout(() => {
-            const outline = this._navigator?.outline;
-            this._soon = false;
-            this._source.keep({ ...this._state, ...(outline && { opened: [...outline.opened], selected: outline.selected, inside: outline.inside }) });
-        }, this._soon ? 0 : 250);
+        if (!soon) {
+            this._keeping = setTimeout(() => this._tellState(), 250);
+        } else if (!this._soon) {
+            this._soon = true;
+            queueMicrotask(() => {
+                this._soon = false;
+                this._tellState();
+            });
+        }
+    }
+
+    _tellState() {
+        clearTimeout(this._keeping);
+        const outline = this._navigator?.outline;
+        this._source.keep({ ...this._state, ...(outline && { opened: [...outline.opened], selected: outline.selected, inside: outline.inside }) });
     }
 
     // What is shown.
