@@ -21,6 +21,11 @@ def listen(loop: asyncio.AbstractEventLoop) -> None:
     _loops.add(loop)
 
 
+def leave() -> None:
+    """In a forked child: the parent's loops run in threads that the child does not have."""
+    _loops.clear()
+
+
 def settle(patience: float = PATIENCE) -> None:
     """Let other threads handle what has arrived: the server's, and those that JupyterLab's comms come on (subshells).
 

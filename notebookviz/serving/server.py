@@ -188,6 +188,7 @@ def _after_fork_in_child() -> None:
     global _server, _lock  # noqa: PLW0603 - one for each process
     _lock = threading.Lock()
     old, _server = _server, None
+    arrivals.leave()
     if old is not None:
         _parents.append(old)  # kept, so that nothing of it is closed when collected
         old.forget()

@@ -16,6 +16,7 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import websocket_connect
 
 from notebookviz.serving import server as module
+from notebookviz.serving.arrivals import settle
 from notebookviz.serving.protocol import Answer, Page
 from notebookviz.serving.server import Server, current, server, stop
 
@@ -265,6 +266,9 @@ def test_a_forked_child_has_its_own_server_and_leaves_the_parents_alone(process_
     if child == 0:  # pragma: no cover - runs in the child
         try:
             closed = process_server._listener.fileno() == -1 and current() is None
+            began = time.monotonic()
+            settle(patience=60)
+            closed = closed and time.monotonic() - began < 50
             mine = server()
             mine.add("panel", Site("child"))
             text = get(mine.url("panel"))[2]
