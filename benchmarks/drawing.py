@@ -11,11 +11,15 @@ if TYPE_CHECKING:
 
 # Runs in every frame before its own scripts: tells at which moment how many boxes stood, all of them with a size, and
 # in their places (Netron builds the boxes first and lays them out then), and seen: a page without a size is not.
+# It looks when something has changed, and asks for no frame otherwise: a notebook that draws 60 frames a second only to
+# be watched takes processor time from both roads.
 # (Netron's own page forbids eval, so it can't be asked; it has to tell.)
 _WATCH = """(() => {
   const tell = window.__boxes;
   let last = 0;
+  let asked = false;
   const look = () => {
+    asked = false;
     const boxes = document.querySelectorAll('svg g.node');
     if (boxes.length !== last && innerWidth > 0) {
       const whole = Array.from(boxes).every(box => {
@@ -27,9 +31,16 @@ _WATCH = """(() => {
         requestAnimationFrame(() => tell(boxes.length, Date.now()));
       }
     }
-    requestAnimationFrame(look);
   };
-  requestAnimationFrame(look);
+  const changed = () => {
+    if (!asked) {
+      asked = true;
+      requestAnimationFrame(look);
+    }
+  };
+  new MutationObserver(changed).observe(document, { childList: true, subtree: true, attributes: true });
+  addEventListener('resize', changed);
+  changed();
 })();"""
 _STILL_SECONDS = 0.5
 
@@ -56,7 +67,7 @@ class Drawings:
         """
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            page.wait_for_timeout(20)
+            page.wait_for_timeout(100)  # the moment is the page's own
             drawn = list(self.told.values())
             if len(drawn) >= number:
                 boxes, moment = drawn[number - 1][-1]
