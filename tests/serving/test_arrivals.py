@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from notebookviz import cells
 from notebookviz.serving import arrivals
 from notebookviz.serving.arrivals import settle
 from notebookviz.serving.protocol import Answer, Page
@@ -55,6 +56,24 @@ def test_what_was_sent_before_is_known_after():
         for selected in range(300):
             tell(client, selected)
             settle(patience=60)
+            known.append(site.told)
+        assert known == list(range(300))
+    finally:
+        client.close()
+        server.stop()
+
+
+def test_a_cell_begins_when_what_was_sent_before_is_known(monkeypatch):
+    monkeypatch.setattr(arrivals.settle, "__defaults__", (60,))
+    server, site = Server(), Site()
+    server.add("panel", site)
+    client = opened(server.url("panel"))
+    try:
+        known = []
+        for selected in range(300):
+            tell(client, selected)
+            cells._before(None)
+            cells._after(None)
             known.append(site.told)
         assert known == list(range(300))
     finally:
