@@ -47,38 +47,32 @@ def tell(client, selected):
     client.sendall(bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text)  # the mask of zeros leaves the text as it is
 
 
-def test_what_was_sent_before_is_known_after():
+@pytest.fixture
+def served():
+    """A site, and a client of its socket."""
     server, site = Server(), Site()
     server.add("panel", site)
     client = opened(server.url("panel"))
-    try:
-        known = []
-        for selected in range(300):
-            tell(client, selected)
-            settle(patience=60)
-            known.append(site.told)
-        assert known == list(range(300))
-    finally:
-        client.close()
-        server.stop()
+    yield site, client
+    client.close()
+    server.stop()
 
 
-def test_a_cell_begins_when_what_was_sent_before_is_known(monkeypatch):
+def begin_a_cell(*, patience):
+    cells._before(None)
+    cells._after(None)
+
+
+@pytest.mark.parametrize("barrier", [settle, begin_a_cell])
+def test_what_was_sent_before_is_known_after(monkeypatch, served, barrier):
     monkeypatch.setattr(arrivals.settle, "__defaults__", (60,))
-    server, site = Server(), Site()
-    server.add("panel", site)
-    client = opened(server.url("panel"))
-    try:
-        known = []
-        for selected in range(300):
-            tell(client, selected)
-            cells._before(None)
-            cells._after(None)
-            known.append(site.told)
-        assert known == list(range(300))
-    finally:
-        client.close()
-        server.stop()
+    site, client = served
+    known = []
+    for selected in range(300):
+        tell(client, selected)
+        barrier(patience=60)
+        known.append(site.told)
+    assert known == list(range(300))
 
 
 def test_what_comes_over_a_subshell_is_known_too():
@@ -136,15 +130,9 @@ def test_a_cell_on_such_a_thread_does_not_wait_for_itself():
 
 
 @pytest.mark.parametrize("method", [["state"], {}, None, 3])
-def test_a_method_that_is_no_name_is_answered_in_words(method):
-    server, site = Server(), Site()
-    server.add("panel", site)
-    client = opened(server.url("panel"))
-    try:
-        text = json.dumps({"id": 1, "method": method}).encode()
-        client.sendall(bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text)
-        client.settimeout(60)
-        assert b"does not answer" in client.recv(4096)
-    finally:
-        client.close()
-        server.stop()
+def test_a_method_that_is_no_name_is_answered_in_words(served, method):
+    _, client = served
+    text = json.dumps({"id": 1, "method": method}).encode()
+    client.sendall(bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text)
+    client.settimeout(60)
+    assert b"does not answer" in client.recv(4096)
