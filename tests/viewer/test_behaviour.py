@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-
 
 def background(harness: Harness, wanted: str) -> None:
     harness.frame.wait_for_function("colour => getComputedStyle(document.body).backgroundColor === colour", arg=wanted)
@@ -88,7 +86,7 @@ def test_wheel_is_the_notebooks_until_the_graph_is_clicked(harness: Harness) -> 
     assert harness.frame.evaluate(top) == start
     assert harness.do("focus", lambda: harness.page.mouse.click(60, 300))["inside"] is True
     before = (harness.last("view") or {})["y"]
-    harness.frame.evaluate(TWO_FRAMES)  # the browser scrolls what it has drawn, and the graph scrolls from now on
+    harness.pass_two_frames()  # the browser scrolls what it has drawn, and the graph scrolls from now on
     harness.page.mouse.wheel(0, 120)
     harness.page.wait_for_function("y => harness.last('view').y !== y", arg=before)
     harness.frame.wait_for_function(f"wanted => {top} === wanted", arg=start + 120)
@@ -336,7 +334,7 @@ def resize(harness: Harness, width: int, height: int) -> None:
     """Give the window another size, and wait until the page has drawn in it."""
     harness.page.set_viewport_size({"width": width, "height": height})
     harness.frame.wait_for_function("size => String([innerWidth, innerHeight]) === size", arg=f"{width},{height}")
-    harness.frame.evaluate(TWO_FRAMES)
+    harness.pass_two_frames()
 
 
 def test_what_is_seen_stays_in_the_middle_when_the_window_changes(harness: Harness) -> None:

@@ -48,7 +48,7 @@ def tall(length: int = 12) -> Recording:
 
 def seen(harness: Harness) -> list[dict[str, Any]]:
     """The titles that stick, once two frames have passed."""
-    harness.frame.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    harness.pass_two_frames()
     found: list[dict[str, Any]] = harness.frame.evaluate(SEEN)
     return found
 

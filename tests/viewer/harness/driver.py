@@ -96,6 +96,10 @@ class Harness:
         found: dict[str, Any] = self.page.evaluate("type => harness.last(type)", answer)
         return found
 
+    def pass_two_frames(self) -> None:
+        """Wait until the page was drawn as it is now."""
+        self.frame.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
     def last(self, kind: str) -> dict[str, Any] | None:
         found: dict[str, Any] | None = self.page.evaluate("type => harness.last(type)", kind)
         return found
