@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import json
 import os
 import subprocess
 import sys
@@ -287,8 +287,8 @@ def test_history_is_a_data_frame(monkeypatch):
         _ = training.history
 
 
-def train_together():
-    """Train on 160 digits in batches of 32 that all processes share; print what was seen."""
+def train_together(folder):
+    """Train on 160 digits in batches of 32 that all processes share; write what was seen to a file for each process."""
     images, labels = digits.tensors()
     train = DataLoader(TensorDataset(images[:160], labels[:160]), batch_size=32, shuffle=True)
     held_out = DataLoader(TensorDataset(images[160:211], labels[160:211]), batch_size=16)
@@ -298,7 +298,7 @@ def train_together():
     fine_tune(model, train, held_out, epochs=2, lr=5e-3, clip=1.0, callbacks=[watch], verbose=False)
     seen = [*(step.loss for step in watch.steps), *(step.samples for step in watch.steps)]
     seen += [value for epoch in watch.epochs for value in (epoch.val_loss, epoch.metrics["val_accuracy"])]
-    print(seen, flush=True)  # noqa: T201 - read by the test
+    (Path(folder) / str(os.getpid())).write_text(json.dumps(seen))
 
 
 def test_a_callback_reads_the_gradients_of_its_step_and_none_is_left():
@@ -316,19 +316,19 @@ def test_a_callback_reads_the_gradients_of_its_step_and_none_is_left():
 
 
 SCRIPT = """
+import sys
 from accelerate import debug_launcher
 from tests.finetune.test_training import train_together
-debug_launcher(train_together, num_processes=2)
+debug_launcher(train_together, (sys.argv[1],), num_processes=2)
 """
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_losses_of_one(capfd):
+def test_two_processes_give_the_losses_of_one(tmp_path):
     """Two gloo processes, started by accelerate's own launcher for the CPU."""
-    train_together()
-    expected = ast.literal_eval(capfd.readouterr().out)
+    train_together(tmp_path)
     both = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
+        [sys.executable, "-c", SCRIPT, str(tmp_path)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -337,7 +337,8 @@ def test_two_processes_give_the_losses_of_one(capfd):
         check=False,
     )
     assert both.returncode == 0, both.stderr
-    found = [ast.literal_eval(line) for line in both.stdout.splitlines() if line.startswith("[")]
-    assert len(found) == 2
-    for each in found:
+    seen = {file.name: json.loads(file.read_text()) for file in tmp_path.iterdir()}
+    expected = seen.pop(str(os.getpid()))
+    assert len(seen) == 2
+    for each in seen.values():
         assert each == pytest.approx(expected, abs=1e-4)
