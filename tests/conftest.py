@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -25,18 +24,8 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Playwright keeps an event loop running in this thread from its first use on, so its tests come last.
-
-    In CI they run once more when they fail: a page, a kernel and a server race on a machine that does other work too.
-    """
-    items.sort(key=_in_a_browser)
-    if os.environ.get("CI") == "true":
-        for item in filter(_in_a_browser, items):
-            item.add_marker(pytest.mark.flaky(reruns=1))
-
-
-def _in_a_browser(item: pytest.Item) -> bool:
-    return "browser" in getattr(item, "fixturenames", ())
+    """Playwright keeps an event loop running in this thread from its first use on, so its tests come last."""
+    items.sort(key=lambda item: "browser" in getattr(item, "fixturenames", ()))
 
 
 def tutorials(terminalreporter: TerminalReporter) -> dict[str, tuple[float, float]]:
