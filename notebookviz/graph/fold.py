@@ -24,6 +24,7 @@ LEAST = 3
 LONGEST_UNIT = 12
 LEAST_OPERATORS = 6
 LEAST_STEPS = 8
+MOST_KINDS = 3
 
 
 def fold(recording: Recording) -> Recording:
@@ -108,8 +109,6 @@ class _Folder:
 
     def _blocks(self, parent: Node, units: list[tuple[int, ...]]) -> Fold:
         nodes = self.recording.nodes
-        types = [nodes[index].type for index in units[0]]
-        one = types[0] if len(types) == 1 else f"{len(types)} {types[0]}" if len(set(types)) == 1 else _listed(types)
         modules = [nodes[index] for unit in units for index in unit if nodes[index].kind == "module"]
         again = modules[-len(modules) // len(units)]
         first, last = (within(node.path, parent.path) or node.type for node in (modules[0], modules[-1]))
@@ -118,9 +117,9 @@ class _Folder:
             parent=parent.index,
             members=tuple(index for unit in units for index in unit),
             repeats=len(units),
-            type=f"{len(units)} × {one}",
+            type=f"{len(units)} × {_unit([nodes[index] for index in units[0]])}",
             name=calls if again.path == modules[0].path else f"{first} … {last}",
-            marks=frozenset.intersection(*(node.marks for node in modules)),
+            marks=frozenset.intersection(*(node.marks for node in modules)) | self._assumed(units[0]),
         )
 
     def _operators(self, parent: int, children: Sequence[int]) -> Iterator[Fold]:
@@ -132,18 +131,22 @@ class _Folder:
                 row.append(child)
                 continue
             for members in self._joined(row):
-                marks: frozenset[Mark] = frozenset().union(*(nodes[index].marks for index in members))
-                costly = any(nodes[index].macs for index in members)
-                if len(members) >= LEAST_OPERATORS and not costly and "failed" not in marks:
+                plain = not any(nodes[index].macs or "failed" in nodes[index].marks for index in members)
+                if len(members) >= LEAST_OPERATORS and plain:
                     yield Fold(
                         parent=parent,
                         members=tuple(members),
                         repeats=0,
                         type=f"{len(members)} operators",
                         name=self.ends.taken_as(members),
-                        marks=marks & {"assumed"},
+                        marks=self._assumed(members),
                     )
             row = []
+
+    def _assumed(self, members: Sequence[int]) -> frozenset[Mark]:
+        """The mark of nodes of which one returned a size that was assumed."""
+        marks: frozenset[Mark] = frozenset().union(*(self.recording.nodes[index].marks for index in members))
+        return marks & {"assumed"}
 
     def _joined(self, row: Sequence[int]) -> list[list[int]]:
         """The parts of a row that hand nothing to each other; what nobody takes goes with the largest part."""
@@ -166,10 +169,16 @@ class _Folder:
         )
 
 
-def _listed(types: list[str]) -> str:
-    """The kinds of a unit, the first three of them."""
-    shown = list(dict.fromkeys(types))
-    return f"({', '.join(shown[:3])}{', …' if len(shown) > 3 else ''})"  # noqa: PLR2004
+def _unit(nodes: list[Node]) -> str:
+    """What is repeated: its kinds; of more than three the module calls, at most three of them."""
+    types = [node.type for node in nodes]
+    if len(set(types)) == 1:
+        return types[0] if len(types) == 1 else f"{len(types)} {types[0]}"
+    kinds = list(dict.fromkeys(types))
+    if len(kinds) <= MOST_KINDS:
+        return f"({', '.join(kinds)})"
+    modules = list(dict.fromkeys(node.type for node in nodes if node.kind == "module"))
+    return f"({', '.join(modules[:MOST_KINDS])}, …)"
 
 
 def _kinds(recording: Recording, tree: Tree) -> list[int]:

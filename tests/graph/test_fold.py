@@ -162,6 +162,26 @@ def test_units_of_several_neighbours() -> None:
     assert texts(looked(nn.Sequential(*[layer for _ in range(4) for layer in (nn.Linear(8, 8), nn.ReLU())]))) == []
 
 
+def test_experts_that_are_called_one_by_one_go_by_their_class_and_their_routing_is_marked() -> None:
+    class Mixture(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.experts = nn.ModuleList(Block() for _ in range(4))
+            self.gate = nn.Linear(WIDTH, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            weights, chosen = self.gate(x).softmax(-1).topk(2)
+            found = torch.zeros_like(x)
+            for number, expert in enumerate(self.experts):
+                row, place = torch.where(chosen == number)
+                found.index_add_(0, row, expert(x[row]) * weights[row, place, None])
+            return found
+
+    recording = looked(Mixture())
+    assert texts(recording) == [("4 × (Block, …)", "experts.0 … experts.3")]
+    assert recording.folds[0].marks == {"assumed"}
+
+
 def test_heads_side_by_side_and_one_module_called_again() -> None:
     class Heads(nn.Module):
         def __init__(self) -> None:

@@ -206,11 +206,17 @@ def test_a_closed_module_shows_what_was_given_inside(ask: Ask) -> None:
     assert (words["blocks"], words["stem"], words["fold"]) == ("mixed", "ann", "mixed")
 
 
+def test_what_was_given_for_a_module_that_is_gone_counts_no_more(ask: Ask) -> None:
+    values = {"stem.inner": 9, "stem": 1, "odd.0.lost.weight": 9, "heads": 2, "blocks.0@1": 3, "blocks.0@2": 9}
+    found = ask(VALUES, [given(values)])["text"]
+    assert found == {"": "3", "stem": "1", "blocks": "3", "blocks.0": "3", "fold": "3"}
+
+
 def test_scales(ask: Ask) -> None:
     log = ask(VALUES, [given({"stem": 1e-5, "blocks": 2, "odd": 0})])
     assert (log["log"], log["legend"]["low"], log["legend"]["high"]) == (True, "≤ 1.00e-5", "2")
     signed = ask(VALUES, [given({"stem": -500, "blocks": 20000}, unit="ms")])
-    assert (signed["log"], signed["legend"]["low"], signed["legend"]["high"]) == (False, "-500 ms", "20 k ms")
+    assert (signed["log"], signed["legend"]["low"], signed["legend"]["high"]) == (False, "−500 ms", "20 k ms")
     assert ask(VALUES, [given({"stem": 3, "blocks": 3})])["legend"]["same"] is True
     deep = ask(VALUES, [given({"stem": 1e-9, "blocks": 1})])["legend"]
     assert (deep["low"], deep["high"]) == ("1.00e-9", "1")

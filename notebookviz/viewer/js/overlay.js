@@ -115,13 +115,22 @@ function enclosing(path) {
     return path ? [...found, ''] : found;
 }
 
+/** What a value may be given for: modules, what encloses them, their calls, stored tensors.  The model may have lost some since. */
+function names(recording) {
+    const found = new Set(recording.nodes.map(called));
+    const paths = [...recording.nodes.map(({ path }) => path), ...recording.initializers.flatMap(({ name, aliases }) => [name, ...aliases])];
+    paths.forEach((path) => [path, ...enclosing(path)].forEach((each) => found.add(each)));
+    return found;
+}
+
 /** What the user gave, by node: a module that has no value of its own is made of the nearest ones inside. */
 class Gathered {
 
     /** @param {import('./recording.js').Recording} recording @param {Given} given */
     constructor(recording, given) {
         this._recording = recording;
-        this._given = new Map(Object.entries(given.values).map(([path, value]) => [path, given.kind === 'numbers' ? Number(value) : value]));
+        const known = names(recording);
+        this._given = new Map(Object.entries(given.values).filter(([path]) => known.has(path)).map(([path, value]) => [path, given.kind === 'numbers' ? Number(value) : value]));
         this._below = new Map();
         this._within = new Map();
         const aliases = new Map(recording.initializers.map((tensor) => [tensor.name, tensor.aliases]));
@@ -274,8 +283,8 @@ function said(words) {
 /** A number of the user's in three digits. */
 function measured(number, unit) {
     const size = Math.abs(number);
-    const text = !Number.isFinite(number) ? spelled(number) : size >= 1e15 || (size < 1e-3 && size > 0) ? number.toExponential(2)
-        : size >= 1e4 ? `${number < 0 ? '−' : ''}${count(size)}` : String(Number(number.toPrecision(3)));
+    const text = !Number.isFinite(number) ? spelled(number) : size >= 1e15 || (size < 1e-3 && size > 0) ? number.toExponential(2).replace(/^-/, '−')
+        : size >= 1e4 ? `${number < 0 ? '−' : ''}${count(size)}` : String(Number(number.toPrecision(3))).replace('-', '−');
     return `${text} ${unit}`.trim();
 }
 
