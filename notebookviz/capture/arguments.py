@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from notebookviz.capture import inputs, naming
-from notebookviz.capture.calls import forward_names, keyword_names
+from notebookviz.capture.calls import forward_names, keyword_names, only_keywords
 from notebookviz.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ def normalise(  # noqa: C901 (one rule after another)
 ) -> Call | None:
     """Turn what the user passed into the arguments of one forward call.
 
-    A tuple of tensors is unpacked; a list is one argument; a dict is keyword arguments where its keys are parameters
-    of ``forward``, else one argument.
+    A tuple of tensors is unpacked; a list is one argument; a dict, or what a tokenizer returns, is keyword arguments
+    where its keys are parameters of ``forward``, else one argument.
 
     Returns:
         Positional and keyword arguments, or None where the user passed nothing.
@@ -87,10 +88,8 @@ def normalise(  # noqa: C901 (one rule after another)
         if any(isinstance(item, torch.Tensor) for item in first):
             args = first
     only = args[0] if len(args) == 1 else None
-    if isinstance(only, dict) and only and not named:
-        names = _all_forward_names(model)
-        if all(isinstance(key, str) and key in names for key in only):
-            args, named = (), dict(only)
+    if isinstance(only, Mapping) and only and not named and _are_arguments(model, only):
+        args, named = (), dict(only)
     _refuse_plain(args, named)
     for at, item in enumerate(args):
         _check(item, f"Input {at}")
@@ -175,9 +174,11 @@ def _numbers(item: Any) -> bool:  # noqa: ANN401
     return isinstance(item, (int, float)) and not isinstance(item, bool)
 
 
-def _all_forward_names(model: nn.Module) -> frozenset[str]:
-    model = naming.unwrap(model)
-    return frozenset((*forward_names(type(model)), *keyword_names(type(model))))
+def _are_arguments(model: nn.Module, given: Mapping[Any, Any]) -> bool:
+    """Whether the keys name arguments of ``forward``."""
+    kind = type(naming.unwrap(model))
+    names = frozenset((*forward_names(kind), *keyword_names(kind)))
+    return all(isinstance(key, str) and (key in names or only_keywords(kind)) for key in given)
 
 
 def _dtype(dtype: torch.dtype) -> str:

@@ -6,6 +6,8 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from types import CodeType
+
     from torch import nn
 
 _FORWARD_NAMES: dict[type, tuple[str, ...]] = {}
@@ -15,8 +17,7 @@ def forward_names(kind: type) -> tuple[str, ...]:
     """Names of the positional arguments of a module class's ``forward``."""
     found = _FORWARD_NAMES.get(kind)
     if found is None:
-        forward = inspect.unwrap(getattr(kind, "forward", lambda: None))
-        code = getattr(forward, "__code__", None)
+        code = _code(kind)
         found = code.co_varnames[1 : code.co_argcount] if code is not None else ()
         _FORWARD_NAMES[kind] = found
     return found
@@ -45,7 +46,18 @@ def run_forward(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 
 def keyword_names(kind: type) -> tuple[str, ...]:
     """Names of the keyword-only arguments of a module class's ``forward``."""
-    code = getattr(inspect.unwrap(getattr(kind, "forward", lambda: None)), "__code__", None)
+    code = _code(kind)
     if code is None:
         return ()
     return tuple(code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount])
+
+
+def only_keywords(kind: type) -> bool:
+    """Whether a module class's ``forward`` takes any names and nothing by place: ``forward(self, **batch)``."""
+    code = _code(kind)
+    takes = code.co_flags & (inspect.CO_VARKEYWORDS | inspect.CO_VARARGS) if code is not None else 0
+    return takes == inspect.CO_VARKEYWORDS and not forward_names(kind)
+
+
+def _code(kind: type) -> CodeType | None:
+    return getattr(inspect.unwrap(getattr(kind, "forward", lambda: None)), "__code__", None)

@@ -93,7 +93,7 @@ def kind(tensor: torch.Tensor) -> TensorType:
     """Type, shape and device of a tensor as a record."""
     try:
         sizes = tuple(int(size) for size in shape(tensor))
-    except Exception:  # noqa: BLE001 (jagged and uninitialised tensors have none)
+    except Exception:  # noqa: BLE001 (uninitialised tensors have none)
         sizes = ()
     return TensorType(dtype_text(tensor.dtype), sizes, str(device(tensor)))
 
@@ -105,11 +105,10 @@ def shape(tensor: torch.Tensor) -> tuple[int, ...]:
         >>> shape(torch.nested.nested_tensor([torch.zeros(3, 4), torch.zeros(2, 5)]))
         (2, 3, 5)
     """
-    try:
+    if not tensor.is_nested:
         return tensor.shape
-    except RuntimeError:
-        parts = [shape(part) for part in tensor.unbind()]
-        return (len(parts), *(max(sizes) for sizes in zip(*parts, strict=True)))
+    parts = [shape(part) for part in tensor.unbind()]
+    return (len(parts), *(max(sizes) for sizes in zip(*parts, strict=True)))
 
 
 def inner(tensor: torch.Tensor) -> torch.Tensor | None:
@@ -127,7 +126,7 @@ def storage(tensor: torch.Tensor) -> int:
         return -id(tensor)
 
 
-def shape_text(shape: tuple[int, ...]) -> str:
+def shape_text(sizes: tuple[int, ...]) -> str:
     """A shape as people read it.
 
     Example:
@@ -136,14 +135,14 @@ def shape_text(shape: tuple[int, ...]) -> str:
         >>> shape_text(())
         'scalar'
     """
-    return "×".join(map(str, shape)) if shape else "scalar"
+    return "×".join(map(str, sizes)) if sizes else "scalar"
 
 
 def input_text(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """The model's input as one line: ``1×3×224×224 float32``."""
-    parts = [f"{shape_text(tuple(tensor.shape))} {dtype_text(tensor.dtype)}" for tensor in tensors(args)]
+    parts = [f"{shape_text(tuple(shape(tensor)))} {dtype_text(tensor.dtype)}" for tensor in tensors(args)]
     for name, value in kwargs.items():
-        found = [f"{shape_text(tuple(item.shape))} {dtype_text(item.dtype)}" for item in tensors(value)]
+        found = [f"{shape_text(tuple(shape(item)))} {dtype_text(item.dtype)}" for item in tensors(value)]
         if found:
             parts.append(f"{name} {', '.join(found)}")
     return ", ".join(parts)

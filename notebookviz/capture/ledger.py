@@ -38,6 +38,7 @@ class Ledger:
         self._writes: dict[int, tuple[int, int]] = {}
         self._clock = 0
         self._kept: dict[int, Any] = {}
+        self._mapped: set[int] = set()
         self._held: list[StorageWeakRef] = []  # keeps the identity of a storage from being used again
         self._types: dict[Any, Any] = {}
         self._storages: set[int] | None = None
@@ -50,6 +51,8 @@ class Ledger:
     def refer(self, tensor: torch.Tensor) -> tuple[list[int], list[int]]:
         """Values and initializers that a tensor's content comes from."""
         known = self._known.get(id(tensor))
+        if known is not None and id(tensor) in self._mapped:
+            known = self._known[id(tensor)] = self._whole(tensor, known)
         write = self._writes.get(flow.storage(tensor)) if self._writes else None
         if known is None:
             stored = self._stored.get(id(tensor))
@@ -88,8 +91,24 @@ class Ledger:
         wrapped = flow.inner(tensor)
         if wrapped is not None:
             self._known[id(wrapped)] = (self._clock, index)
-        self._kept[id(tensor)] = weakref.ref(tensor, partial(self._forget, id(tensor))) if self.real else tensor
+            self._mapped.add(id(wrapped))
+            self._keep(wrapped)
+        self._keep(tensor)
         return index
+
+    def _keep(self, tensor: torch.Tensor) -> None:
+        self._kept[id(tensor)] = weakref.ref(tensor, partial(self._forget, id(tensor))) if self.real else tensor
+
+    def _whole(self, tensor: torch.Tensor, known: tuple[int, int]) -> tuple[int, int]:
+        """What ``vmap`` has put together from what an operator gave for one item: another value of that operator's."""
+        self._mapped.discard(id(tensor))
+        if self.draft.values[known[1]].shape == flow.kind(tensor).shape:
+            return known
+        maker = next((entry for entry in reversed(self.draft.entries) if known[1] in entry.outputs), None)
+        if maker is None:
+            return known
+        maker.outputs.append(self._list(tensor))
+        return known[0], maker.outputs[-1]
 
     def _list(self, tensor: torch.Tensor) -> int:
         """One more value of this type."""
@@ -107,6 +126,7 @@ class Ledger:
     def _forget(self, identity: int, _: Any) -> None:  # noqa: ANN401
         self._known.pop(identity, None)
         self._kept.pop(identity, None)
+        self._mapped.discard(identity)
 
     def renew(self, old: torch.Tensor, new: torch.Tensor) -> None:
         """A stored tensor that had no shape has one now, and is another object."""

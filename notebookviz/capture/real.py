@@ -73,9 +73,9 @@ class RealCopy(Skeleton):
         found = self._memo.get(id(tensor))
         if found is None:
             with unseen():
-                found = self._keep(tensor, self._stand_in(tensor))
-            self.originals[id(found)] = tensor
-        return found  # type: ignore[no-any-return]
+                found = self._stand_in(tensor)
+                self._keep_tensor(tensor, found)
+        return found
 
     def run(self, func: Any, written: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
         """Run a dispatched operator; what it would write to shared memory goes to a copy.

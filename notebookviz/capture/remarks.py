@@ -6,14 +6,13 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor
 
 from notebookviz.capture import naming, operators
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from torch import nn
 
     from notebookviz.capture.draft import Draft
     from notebookviz.capture.skeleton import Skeleton
@@ -62,7 +61,8 @@ def _unregistered(draft: Draft, skeleton: Skeleton, registered: set[int]) -> Ite
     if made:
         names = _listed(list(dict.fromkeys(naming.clean(type(module).__name__) for module in made)))
         yield f"{names}: made anew in each forward pass, so never trained. Make it in __init__."
-    kept = [module for module in strangers if module not in made]
+    held_by_it = skeleton.unregistered
+    kept = [item for item in strangers if item not in made and (id(item) in held_by_it or _matters(item))]
     if not kept:
         return
     places = [skeleton.unregistered.get(id(module)) or naming.clean(type(module).__name__) for module in kept]
@@ -79,6 +79,11 @@ def _unregistered(draft: Draft, skeleton: Skeleton, registered: set[int]) -> Ite
 def _is_packed(module: nn.Module) -> bool:
     """Whether a layer's weights are inside an object of C++, as those of quantised layers are."""
     return torch.ScriptObject in map(type, module.__dict__.values())
+
+
+def _matters(module: nn.Module) -> bool:
+    """Whether it counts that a module is not registered: it holds tensors, or does something else in another mode."""
+    return any(True for _ in naming.tensors(module)) or isinstance(module, nn.modules.dropout._DropoutNd)  # noqa: SLF001
 
 
 def _is_new(module: nn.Module) -> bool:

@@ -124,6 +124,8 @@ class Scribe:
         written = {flow.storage(tensor) for tensor in self._writing} if self._writing else set()
         if written and not found and op.name == "__setitem__":
             found = [args[0]]
+        elif written and not found:  # an operator of one's own that fills a tensor it is given
+            found = [tensor for tensor in flow.tensors((args, kwargs)) if flow.storage(tensor) in written]
         told = not found and not entry.macs  # backward() returns nothing, but computes
         if told or op.name == "requires_grad_":  # the very tensor: gradients are asked of it by name
             self.ledger.touch(args)

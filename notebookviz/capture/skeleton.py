@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from notebookviz.capture import flow, naming
+from notebookviz.capture import closures, flow, naming
 from notebookviz.capture.standins import Scripted, blank, detached, empty_like, fake_of
 from notebookviz.errors import InputError
 
@@ -77,6 +77,7 @@ class Skeleton:
         own = [tensor.is_meta for tensor, kind in held if kind == "parameter"]
         self.absent = self.weightless or (bool(own) and all(own)) or _is_offloaded(model)
         self._memo: dict[int, Any] = {}
+        self._cells: closures.Cells = {}
         self._kept: list[Any] = []
         self.model: nn.Module = self._model(naming.unwrap(model))
         if mode is not None:
@@ -87,9 +88,9 @@ class Skeleton:
         found = self._memo.get(id(tensor))
         if found is None:
             device = self.home if tensor.is_meta and self.absent else tensor.device
-            found = self._keep(tensor, fake_of(self.fake, tensor, device))
-            self.originals[id(found)] = tensor
-        return found  # type: ignore[no-any-return]
+            found = fake_of(self.fake, tensor, device)
+            self._keep_tensor(tensor, found)
+        return found
 
     def convert(self, thing: Any) -> Any:  # noqa: ANN401 (any argument of a forward pass)
         """Replace each tensor in nested containers by the fake one that stands for it.
@@ -98,13 +99,22 @@ class Skeleton:
         """
         for tensor in flow.tensors(thing) if not self.absent else ():
             if tensor.is_meta and id(tensor) not in self._memo:
-                self.originals[id(self._keep(tensor, fake_of(self.fake, tensor, tensor.device)))] = tensor
+                self._keep_tensor(tensor, fake_of(self.fake, tensor, tensor.device))
         return self._value(thing, "")
 
     def _keep(self, original: Any, copy: Any) -> Any:  # noqa: ANN401
         self._memo[id(original)] = copy
         self._kept.append(original)
         return copy
+
+    def _keep_tensor(self, original: torch.Tensor, copy: torch.Tensor) -> None:
+        """Let a tensor stand for another one, with the attributes that were set on that."""
+        self._keep(original, copy)
+        self.originals[id(copy)] = original
+        if copy is not original:
+            for name, value in vars(original).items():
+                if name not in copy.__dict__:
+                    copy.__dict__[name] = self._value(value, "")
 
     def _model(self, root: nn.Module, place: str = "") -> nn.Module:
         """Copy the module objects first, so that any reference among them finds its copy, then fill them."""
@@ -156,11 +166,16 @@ class Skeleton:
                 target[name] = type(value)()
             else:
                 target[name] = self._attribute(name, value, path)
+        self._fill_slots(path, module, copy)
         target["_compiled_call_impl"] = None
         if isinstance(copy, nn.DataParallel):
             target["device_ids"] = []
         if dropped:
             self.hooks[id(copy)] = dropped
+
+    def _fill_slots(self, place: str, value: Any, copy: Any) -> None:  # noqa: ANN401
+        for name, item in flow.slots(value):
+            object.__setattr__(copy, name, self._value(item, naming.join(place, naming.clean(name))))
 
     def _attribute(self, name: str, value: Any, path: str) -> Any:  # noqa: ANN401
         if name in ("_parameters", "_buffers"):
@@ -203,7 +218,7 @@ class Skeleton:
                 self._value(value.func, place), *self._value(value.args, place), **self._value(value.keywords, place)
             )
         if isinstance(value, FunctionType):
-            return self._function(value, place)
+            return self._keep(value, closures.copied(value, place, self._value, self._cells))
         return self._object(value, place)
 
     def _dict(self, value: dict[Any, Any], place: str) -> Any:  # noqa: ANN401
@@ -228,29 +243,6 @@ class Skeleton:
         make: Callable[..., Any] | None = getattr(type(value), "_make", None)
         return make(items) if make is not None else value
 
-    def _function(self, value: FunctionType, place: str) -> FunctionType:
-        if not value.__closure__:
-            return value
-        cells = []
-        changed = False
-        for name, cell in zip(value.__code__.co_freevars, value.__closure__, strict=True):
-            try:
-                held = cell.cell_contents
-            except ValueError:
-                cells.append(cell)
-                continue
-            if isinstance(held, (nn.Module, torch.Tensor)):
-                cells.append(type(cell)(self._value(held, naming.join(place, name))))
-                changed = True
-            else:
-                cells.append(cell)
-        if not changed:
-            return value
-        copy = FunctionType(value.__code__, value.__globals__, value.__name__, value.__defaults__, tuple(cells))
-        copy.__kwdefaults__ = value.__kwdefaults__
-        copy.__dict__.update(value.__dict__)
-        return copy
-
     def _object(self, value: Any, place: str) -> Any:  # noqa: ANN401
         kind = type(value)
         package = str(getattr(kind, "__module__", "")).partition(".")[0]
@@ -269,8 +261,7 @@ class Skeleton:
         self._keep(value, copy)
         for key, item in getattr(value, "__dict__", {}).items():
             copy.__dict__[key] = self._value(item, naming.join(place, naming.clean(str(key))))
-        for key, item in flow.slots(value):
-            object.__setattr__(copy, key, self._value(item, naming.join(place, naming.clean(key))))
+        self._fill_slots(place, value, copy)
         if package == "accelerate" and hasattr(copy, "offload"):
             copy.offload = False  # the weights it would load are here already
         return copy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import UserDict
 
 import pytest
 import torch
@@ -120,6 +121,7 @@ X = torch.zeros(2, 3)
         (({"x": X, "y": X.clone()},), None, ["x", "y"]),
         ((X,), {"y": X.clone()}, ["x", "y"]),
         (({"x": X, "z": X.clone()},), None, ["x", "z"]),
+        ((UserDict({"x": X, "y": X.clone()}),), None, ["x", "y"]),
     ],
 )
 def test_how_arguments_are_read(args, kwargs, names):
@@ -127,6 +129,16 @@ def test_how_arguments_are_read(args, kwargs, names):
     assert recording.failure is None
     assert [item.name for item in recording.inputs] == names
     assert recording.input_inferred is False
+
+
+def test_a_forward_that_takes_any_names_takes_a_dict_as_them():
+    class Batch(nn.Module):
+        def forward(self, **batch):
+            return batch["x"] + batch["y"]
+
+    recording = capture(Batch(), ({"x": X, "y": X.clone()},))
+    assert recording.failure is None
+    assert [item.name for item in recording.inputs] == ["x", "y"]
 
 
 @pytest.mark.parametrize("thing", [[X], {"q": X}])

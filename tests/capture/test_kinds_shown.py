@@ -154,6 +154,23 @@ def test_modules_that_are_no_part_of_the_model():
     assert not nn.modules.module._global_forward_pre_hooks
 
 
+def test_a_loss_made_in_forward_is_nothing_to_register_but_dropout_is():
+    layer = nn.Linear(4, 4)
+    loss = capture(Calls(lambda m, x: nn.MSELoss()(m.layer(x), x), layer=layer), (X,))
+    assert [node.path for node in loss.nodes if node.kind == "module"] == ["", "layer", "(MSELoss)"]
+    assert loss.notes == ()
+    (note,) = capture(Calls(lambda m, x: nn.Dropout()(m.layer(x)), layer=layer), (X,)).notes
+    assert note.startswith("1 module runs but is not registered (Dropout).")
+
+
+def test_modules_that_a_function_holds_are_those_of_the_model():
+    _, recording = show("functions that hold modules")
+    assert recording.notes == ()
+    assert [(node.path, node.call) for node in recording.nodes if node.kind == "module"] == [
+        ("", 0), ("layer", 0), ("layer", 1), ("layer", 2), ("layer", 3),
+    ]  # fmt: skip
+
+
 def test_a_model_on_meta_says_so_whatever_the_input():
     for name in ("on meta", "on meta with an input on cpu"):
         _, recording = show(name)
@@ -175,7 +192,8 @@ def test_what_is_mapped_over_a_batch_has_its_edges():
     _, recording = show("vmapped")
     (linear,) = recorded.operators(recording)
     assert linear.inputs[0].values == recording.inputs[0].values
-    assert recording.outputs[0].values == linear.outputs
+    assert recording.outputs[0].values == linear.outputs[1:]
+    assert [recording.values[value].type.shape for value in linear.outputs] == [(2,), (3, 2)]
     assert recording.root.macs == 3 * 4 * 2
 
 

@@ -8,7 +8,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from notebookviz.capture import capture
+from tests.capture import recorded
 from tests.capture.awkward import python
+from tests.capture.awkward.case import Calls
 
 X = torch.zeros(4, 4)
 
@@ -168,6 +170,23 @@ def test_out_is_a_write():
     assert [producer(recording, value) for value in found[-1].inputs[0].values] == ["torch.add"]
 
 
+def test_an_operator_that_returns_nothing_writes_what_it_is_given():
+    with torch.library._scoped_library("notebookviz_fill", "DEF") as library:
+        library.define("fill(Tensor x, Tensor(a!) out) -> ()")
+        library.impl("fill", lambda x, out: out.copy_(x) and None, "CPU")
+        library.impl("fill", lambda x, out: None, "Meta")
+
+        def body(_, x):
+            target = torch.empty(4, 4)
+            torch.ops.notebookviz_fill.fill(x + 1, target)
+            return target * 2
+
+        recording, found = operators(body)
+    assert [node.type for node in found] == ["torch.empty", "+", "notebookviz_fill.fill", "*"]
+    assert [producer(recording, value) for value in found[-1].inputs[0].values] == ["notebookviz_fill.fill"]
+    assert found[2].marks == {"in-place", "uncounted"}
+
+
 def test_a_buffer_that_forward_updates():
     def body(m, x):
         m.state += 1
@@ -317,3 +336,25 @@ def test_a_nested_tensor_has_the_sizes_of_its_largest_parts():
     recording = capture(python.KINDS["nested tensors in forward"]().model, (torch.rand(2, 5, 4),))
     (layer,) = (node for node in recording.nodes if node.type == "Linear")
     assert [recording.values[value].type.shape for value in layer.outputs] == [(2, 5, 4)]
+
+
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_a_nested_tensor_as_input(layout):
+    x = torch.nested.nested_tensor([torch.rand(3, 8), torch.rand(5, 8)], layout=layout)
+    recording = capture(Calls(lambda m, x: m.layer(x).to_padded_tensor(0.0), layer=nn.Linear(8, 4)), (x,))
+    assert recording.failure is None
+    assert recording.input_text == "2×5×8 float32"
+    (layer,) = (node for node in recording.nodes if node.type == "Linear")
+    assert [recording.values[value].type.shape for value in layer.outputs] == [(2, 5, 4)]
+
+
+def test_what_vmap_gives_back_has_the_sizes_of_the_whole():
+    def body(m, x):
+        return torch.func.vmap(torch.func.jacrev(m.layer))(x).sum(1)
+
+    recording = capture(Calls(body, layer=nn.Linear(4, 3)), (torch.rand(2, 4),))
+    (layer,) = (node for node in recording.nodes if node.type == "Linear")
+    assert [recording.values[value].type.shape for value in layer.outputs] == [(3,)]
+    last = recorded.operators(recording)[-1]
+    assert [recording.values[value].type.shape for value in last.inputs[0].values] == [(2, 3, 4)]
+    assert [recording.values[value].type.shape for value in recording.outputs[0].values] == [(2, 4)]

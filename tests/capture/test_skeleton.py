@@ -63,6 +63,19 @@ def test_one_tensor_has_one_stand_in():
     assert skeleton.originals[id(first)] is x
 
 
+def test_a_tensor_keeps_what_was_set_on_it():
+    model = nn.Linear(2, 2)
+    model.weight.state = {"scale": torch.ones(2), "bits": 4}
+    x = torch.zeros(1, 2)
+    x.owner = model
+    skeleton = Skeleton(model)
+    (given,) = skeleton.convert((x,))
+    assert given.owner is skeleton.model
+    found = skeleton.model.weight.state
+    assert found["bits"] == 4
+    assert skeleton.originals[id(found["scale"])] is model.weight.state["scale"]
+
+
 @pytest.mark.parametrize("mode", ["eval", "train"])
 def test_the_mode_is_set_on_the_copy_only(mode):
     model = nn.Sequential(nn.Linear(2, 2), nn.Dropout())

@@ -181,6 +181,33 @@ def test_real_modules_reached_by_closure_or_global_are_not_written():
 GLOBAL = nn.BatchNorm1d(4)
 
 
+def test_what_the_functions_around_a_model_count_stays_as_it_was():
+    class Counts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 4)
+            self.calls = 0
+
+        def forward(self, x):
+            self.calls += 1
+            return self.linear(x)
+
+    model, inner, log, number = Counts(), Counts(), [], 0
+    plain = model.forward
+
+    def forward(x, held=inner):
+        nonlocal number
+        number += 1
+        log.append(number)
+        return plain(held(x))
+
+    model.forward = forward
+    assert capture(model, (torch.zeros(2, 4),)).failure is None
+    assert (model.calls, inner.calls, log, number) == (0, 0, [], 0)
+    model(torch.zeros(2, 4))
+    assert (model.calls, inner.calls, log, number) == (1, 1, [1], 1)
+
+
 def test_user_hooks_do_not_run_and_are_counted():
     model = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
     ran = []

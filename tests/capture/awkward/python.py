@@ -103,6 +103,51 @@ def module_in_a_slot():
     return Case(model, (X,), compare=False)
 
 
+class SlottedModule(nn.Module):
+    """A module that keeps attributes in slots."""
+
+    __slots__ = ("layer", "scale")
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(4, 4)
+        self.scale = torch.ones(4)
+
+    def forward(self, x):
+        return self.inner(x) * self.scale
+
+
+@kind
+def module_with_slots():
+    return Case(SlottedModule(), (X,))
+
+
+@kind
+def tensors_with_attributes():
+    model = Calls(lambda m, x: m.layer(x * m.shift.factor) * m.layer.weight.state["scale"], shift=X[0])
+    model.layer = nn.Linear(4, 4)
+    model.layer.weight.state = {"scale": torch.ones(4)}
+    model.shift.factor = 2.0
+    return Case(model, (X,))
+
+
+@kind
+def functions_that_hold_modules():
+    model = Calls(lambda m, x: m.outer(m.default(x)) + m.descend(x, 2), layer=nn.Linear(4, 4))
+    layer = model.layer
+
+    def inner(x):
+        return layer(x)
+
+    def descend(x, times):
+        return descend(layer(x), times - 1) if times else x
+
+    model.outer = lambda x: inner(x).relu()
+    model.default = lambda x, *, held=layer: held(x)
+    model.descend = descend
+    return Case(model, (X,))
+
+
 @kind
 def modules_in_a_plain_list():
     model = Calls(lambda m, x: functools.reduce(lambda y, layer: layer(y), m.plain, x), head=nn.Linear(4, 2))
