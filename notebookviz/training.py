@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import sys
 import threading
+import weakref
+from contextlib import suppress
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from notebookviz.errors import InputError, NotebookvizError
 from notebookviz.finetune.running import is_training, stop_training
@@ -29,6 +31,33 @@ class _Work(NamedTuple):
 
     stop: threading.Event
     fail: Callable[[BaseException], object]
+    session: Session
+
+
+class _Course:
+    """What all panels of one model share: its story, and the work that goes on; it outlives the panel that began it."""
+
+    def __init__(self) -> None:
+        self.guard = threading.Lock()
+        self.work: _Work | None = None
+        self.tabs: weakref.WeakSet[TrainingTab] = weakref.WeakSet()
+        self.story = Story(self._tell)
+
+    def _tell(self, run: Mapping[str, Any]) -> None:
+        for tab in list(self.tabs):
+            tab.hear(run)
+
+
+_courses: Final[weakref.WeakKeyDictionary[nn.Module, _Course]] = weakref.WeakKeyDictionary()
+_guard: Final = threading.Lock()
+
+
+def _course_of(model: nn.Module) -> _Course:
+    with _guard:
+        if model not in _courses:
+            _courses[model] = _Course()
+            watch(model, _courses[model].story)
+        return _courses[model]
 
 
 class TrainingTab:
@@ -44,10 +73,8 @@ class TrainingTab:
         self._changed: Callable[[], object] = lambda: None
         self._model = model
         self._recording = recording
-        self._story = Story(lambda run: self._tell("training", {"run": run}))
-        watch(model(), self._story)
-        self._guard = threading.Lock()
-        self._work: _Work | None = None
+        self._course = _course_of(model())
+        self._course.tabs.add(self)
         self.methods: dict[str, Method] = {
             "tuning": lambda _: Answer(self._session.known()),
             "plan": self._plan,
@@ -59,6 +86,11 @@ class TrainingTab:
     def attach(self, tell: Callable[[str, Mapping[str, Any]], object], changed: Callable[[], object]) -> None:
         """Name who is told of news, and what draws the model anew."""
         self._tell, self._changed = tell, changed
+
+    def hear(self, run: Mapping[str, Any]) -> None:
+        """Tell the panel how the training stands."""
+        with suppress(Exception):  # a panel that was closed meanwhile ends no training
+            self._tell("training", {"run": run})
 
     def writing(self, write: Callable[[Session, Settings], Mapping[str, Any]]) -> Method:
         """A method that writes the training as cells, by a function of the session and what was set."""
@@ -72,8 +104,8 @@ class TrainingTab:
 
     @property
     def busy(self) -> bool:
-        """Whether a training or a search of this tab goes on."""
-        return self._work is not None
+        """Whether a training or a search goes on that a panel of this model began."""
+        return self._course.work is not None
 
     def release(self) -> None:
         """Let go of the data."""
@@ -83,7 +115,7 @@ class TrainingTab:
     def _session(self) -> Session:
         from notebookviz.finetune.session import Session
 
-        return Session(self._model, variables, lambda: image_of(self._recording()), self._story)
+        return Session(self._model, variables, lambda: image_of(self._recording()), self._course.story)
 
     def _plan(self, params: Mapping[str, Any]) -> Answer:
         from notebookviz.finetune.settings import Settings
@@ -97,9 +129,9 @@ class TrainingTab:
 
         def train(stop: threading.Event) -> Callable[[], object]:
             facts = self._session.run(settings, stop, self._draw_again)
-            return partial(self._story.finish, **facts)
+            return partial(self._course.story.finish, **facts)
 
-        self._start("training", train, self._story.fail)
+        self._start("training", train, self._course.story.fail)
         return Answer()
 
     def _rates(self, params: Mapping[str, Any]) -> Answer:
@@ -122,11 +154,11 @@ class TrainingTab:
         from notebookviz.finetune.session import STOPPED
 
         stopping = stop_training(self._model())
-        work = self._work
+        work = self._course.work
         if work is not None:
             work.stop.set()
-            if self._session.reading is work.stop and self._end(work):
-                self._session.leave()  # the data's code may never come back; its thread is left behind
+            if work.session.reading is work.stop and self._end(work):
+                work.session.leave()  # the data's code may never come back; its thread is left behind
                 work.fail(InputError(STOPPED))
         return Answer({"stopping": stopping or work is not None})
 
@@ -137,11 +169,11 @@ class TrainingTab:
         fail: Callable[[BaseException], object],
     ) -> None:
         """Work in a thread of its own; what it returns is called when another may start."""
-        mine = _Work(threading.Event(), fail)
-        with self._guard:
-            if is_training(self._model()) or self._work is not None:
+        mine = _Work(threading.Event(), fail, self._session)
+        with self._course.guard:
+            if is_training(self._model()) or self._course.work is not None:
                 raise NotebookvizError("This model is already training.", hint="Wait for that training, or stop it.")
-            self._work = mine
+            self._course.work = mine
 
         def run() -> None:
             try:
@@ -155,10 +187,10 @@ class TrainingTab:
 
     def _end(self, work: _Work) -> bool:
         """Another may start; False where this work was left behind."""
-        with self._guard:
-            there = self._work is work
+        with self._course.guard:
+            there = self._course.work is work
             if there:
-                self._work = None
+                self._course.work = None
         return there
 
     def _draw_again(self) -> None:

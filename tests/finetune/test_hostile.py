@@ -52,10 +52,14 @@ class Asked:
         self.model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 10))
         self.before = {key: value.clone() for key, value in self.model.state_dict().items()}
         self.told = []
-        recording = capture(self.model, (torch.zeros(2, 4),))
-        self.tab = TrainingTab(lambda: self.model, lambda: recording)
-        self.tab.attach(lambda name, facts: self.told.append((name, json.dumps(facts, allow_nan=False))), lambda: None)
+        self.recording = capture(self.model, (torch.zeros(2, 4),))
         patch.setattr(training, "variables", lambda: variables)
+        self.open()
+
+    def open(self):
+        """Another panel of the same model."""
+        self.tab = TrainingTab(lambda: self.model, lambda: self.recording)
+        self.tab.attach(lambda name, facts: self.told.append((name, json.dumps(facts, allow_nan=False))), lambda: None)
 
     def ask(self, method, **params):
         message, _ = answer(self.tab.methods, {"id": 1, "method": method, "params": params})
@@ -114,8 +118,9 @@ def test_a_data_set_that_hangs_holds_no_other_request(monkeypatch):
     assert asked.ask("plan", source="data")["result"]["data"]["error"] == ""
 
 
+@pytest.mark.parametrize("opened_later", [False, True], ids=["its panel", "a panel opened later"])
 @pytest.mark.parametrize("method", ["train", "rates"])
-def test_stop_while_the_data_is_read_starts_nothing_and_waits_for_nobody(monkeypatch, method):
+def test_stop_while_the_data_is_read_starts_nothing_and_waits_for_nobody(monkeypatch, method, opened_later):
     begun, go, back = threading.Event(), threading.Event(), threading.Event()
 
     def hang(at):
@@ -128,6 +133,8 @@ def test_stop_while_the_data_is_read_starts_nothing_and_waits_for_nobody(monkeyp
     assert asked.ask("halt")["result"] == {"stopping": False}
     asked.ask(method, source="data", validation="none")
     assert begun.wait(60)
+    if opened_later:
+        asked.open()
     assert asked.ask("train", source="data")["error"]["what"] == "This model is already training."
     assert asked.ask("halt")["result"] == {"stopping": True}
     assert not asked.tab.busy, "Stop waits for data that hangs"
@@ -139,6 +146,22 @@ def test_stop_while_the_data_is_read_starts_nothing_and_waits_for_nobody(monkeyp
     time.sleep(0.3)
     assert len(asked.told) == told, "what was left behind still speaks"
     assert asked.unchanged()
+
+
+def test_a_panel_that_is_opened_later_tells_and_stops_the_training_that_runs(monkeypatch):
+    asked = Asked(monkeypatch, data=Own(number))
+    asked.ask("train", source="data", validation="none", epochs=100_000)
+    while not any('"state": "running"' in facts for _, facts in asked.told):
+        assert asked.tab.busy, asked.told
+        time.sleep(0.01)
+    asked.tab = None  # the cell that shows the model ran again
+    asked.open()
+    run = asked.ask("tuning")["result"]["run"]
+    assert (run["state"], run["planned"]) == ("running", 100_000)
+    asked.told.clear()
+    assert asked.ask("halt")["result"] == {"stopping": True}
+    asked.wait()
+    assert json.loads(asked.told[-1][1])["run"]["state"] == "stopped"
 
 
 def test_stop_ends_a_search_for_a_rate(monkeypatch):

@@ -167,6 +167,26 @@ def test_stop_ends_it_and_a_second_training_is_refused(tuning, model):
     expect(tuning.get_by_role("button", name="Start", exact=True)).to_be_enabled()
 
 
+def test_a_closed_panel_offers_no_stop_and_the_next_one_does(tuning, panel, model):
+    tuning.get_by_label("Epochs", exact=True).fill("5000")
+    tuning.get_by_label("Checkpoints in").fill("")
+    tuning.get_by_label("Checkpoints in").press("Tab")
+    expect(step(tuning, "run")).to_contain_text("15,000 steps")
+    tuning.get_by_role("button", name="Start", exact=True).click()
+    tuning.locator("svg.curves").first.wait_for(timeout=120_000)
+    panel.close()
+    title = tuning.locator(".tuning-run h3")
+    expect(title).to_have_text(re.compile("^Not followed any more: epoch [0-9]+ of 5000, step "))
+    expect(tuning.get_by_role("button", name="Stop", exact=True)).to_be_hidden()
+    expect(tuning.locator(".tuning-run .message")).to_have_text("Where it still runs, show() follows it again.")
+    following = api.show(model, torch.zeros(1, 6), browser=False)
+    tuning.goto(following.url)
+    tuning.get_by_role("button", name="Fine-tune").click()
+    tuning.get_by_role("button", name="Stop", exact=True).click(timeout=60_000)
+    expect(title).to_have_text(re.compile("^Stopped: epoch "), timeout=120_000)
+    following.close()
+
+
 def test_a_learning_rate_is_found_and_used(tuning, model):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     tuning.get_by_role("button", name="Find a learning rate").click()

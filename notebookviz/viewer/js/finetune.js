@@ -56,6 +56,11 @@ export class FineTune {
         }
     }
 
+    /** The kernel is gone, or the panel was closed there. @param {'gone'|'closed'} end */
+    leave(end) {
+        this._runView.leave(end);
+    }
+
     /** @param {string} name @param {object} data */
     hear(name, data) {
         if (name === 'training') {

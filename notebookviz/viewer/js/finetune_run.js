@@ -5,7 +5,8 @@ import { button, element } from './dom.js';
 import { digits, memory } from './format.js';
 import { sample } from './sample.js';
 
-const STATES = { preparing: 'Preparing', running: 'Training', ending: 'Measuring', done: 'Done', stopped: 'Stopped', failed: 'Failed' };
+const STATES = { preparing: 'Preparing', running: 'Training', ending: 'Measuring', done: 'Done', stopped: 'Stopped', failed: 'Failed', gone: 'Ended', closed: 'Not followed any more' };
+const ENDS = { gone: 'The kernel is gone, and the training with it.', closed: 'Where it still runs, show() follows it again.' };
 const BUSY = new Set(['preparing', 'running', 'ending']);
 
 /** @param {object} run A snapshot of a training. @returns {boolean} Whether it has not ended. */
@@ -29,8 +30,16 @@ export class Run {
             this._facts, this._message, this._advice, this._charts, this._result);
     }
 
+    /** Nothing more is heard of a training that runs. @param {'gone'|'closed'} end */
+    leave(end) {
+        if (runs(this._run)) {
+            this.show({ ...this._run, state: end, left: null, awaits: '', message: ENDS[end] }, false);
+        }
+    }
+
     /** @param {object} run The snapshot. @param {boolean} waits Whether Python hears nothing while a cell runs. */
     show(run, waits) {
+        this._run = run;
         this.node.hidden = !run?.state;
         if (!run?.state) {
             return;

@@ -172,6 +172,9 @@ export class Panel {
             closed: 'This panel was closed: run the cell again.'
         };
         this._status.say('route', ends[state] ? { text: ends[state], tone: 'warning' } : null);
+        if (ends[state]) {
+            this._tuning?.leave(state);
+        }
     }
 
     close() {
