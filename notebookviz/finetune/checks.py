@@ -16,7 +16,7 @@ from notebookviz.capture import capture
 from notebookviz.errors import InputError, NotebookvizError
 from notebookviz.finetune import raised
 from notebookviz.finetune.finding import find_heads
-from notebookviz.finetune.labels import Labels, check_labels, judge
+from notebookviz.finetune.labels import Labels, check_labels, check_shape, judge
 from notebookviz.finetune.nonfinite import Guard
 from notebookviz.finetune.rng import Order, undisturbed
 from notebookviz.finetune.stopping import LeftError
@@ -94,7 +94,9 @@ def check(  # noqa: PLR0913 - what fine_tune was given
     # Those of the loader: the model may be without values.
     found = Labels(split(first, keep_labels=loss is None).targets, shape, heads)
     kind = task or judge(found, strict=loss is None and not own)
-    if loss is None:
+    if loss is not None:
+        check_shape(found, loss)
+    else:
         kind = "own loss" if own else kind
     chosen = Task("own loss" if loss is not None else kind or "own loss", task or judge(found, strict=False), loss)
     if chosen.judged == "single-label" and loss is None:

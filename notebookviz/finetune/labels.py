@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from notebookviz.finetune.tasks import Kind
 
 IGNORED: Final = -100
+_VOID: Final = 255  # how masks kept as pictures mark what belongs to no class
 _ENOUGH: Final = 8
 
 
@@ -92,10 +93,34 @@ def judge(labels: Labels, *, strict: bool) -> Kind | None:
             f"The labels are {said} for {width:,} scores each; class numbers (int64) are wanted.",
             hint="Pass y.long(); or, to predict numbers, give the model one output: replace_head(model, 1).",
         )
+    if targets.numel() == torch.Size(shape).numel() and not targets.is_complex():
+        raise InputError(
+            f"The labels are whole numbers ({said}), one for each score.", hint="To predict numbers, pass y.float()."
+        )
     raise InputError(
         f"The labels ({said}) don't fit the scores ({tuple(shape)}).",
         hint="Class numbers have the shape of the scores without the class dimension, other labels the same shape; "
         "or pass a loss of your own.",
+    )
+
+
+def check_shape(labels: Labels, loss: Any) -> None:  # noqa: ANN401 - the user's
+    """Numbers in a row beside scores in a column: a loss of PyTorch would compare each with each.
+
+    Raises:
+        InputError: They are so.
+    """
+    targets, shape = labels.targets, labels.shape
+    if not isinstance(targets, torch.Tensor) or not targets.is_floating_point():
+        return
+    owner = loss if hasattr(loss, "__name__") else type(loss)
+    alike = targets.shape == shape or targets.numel() != torch.Size(shape).numel()
+    if alike or targets.numel() == 1 or not owner.__module__.startswith("torch.nn."):
+        return
+    raise InputError(
+        f"The labels have the shape {tuple(targets.shape)}, the scores {tuple(shape)}: "
+        f"{owner.__name__} would compare each with each.",
+        hint=f"Give the labels the shape of the scores: y.reshape({', '.join(map(str, (-1, *shape[1:])))}).",
     )
 
 
@@ -144,7 +169,12 @@ def check_range(labels: Labels, low: int, high: int, whose: str) -> None:
         hint = f"Classes are counted from 0: pass y - {low}."
     elif low < 0:
         hint = f"Classes are counted from 0; only {IGNORED} is left out."
-    raise InputError(f"{whose} go from {low} to {high}, but {labels.head} has {width:,} scores.", hint=hint)
+    if width == 1:
+        hint = f"To predict numbers, pass y.float(). {hint}"
+    elif high == _VOID:
+        hint += f" Or, where {_VOID} marks what is left out, pass it as {IGNORED}."
+    has = "one score" if width == 1 else f"{width:,} scores"
+    raise InputError(f"{whose} go from {low} to {high}, but {labels.head} has {has}.", hint=hint)
 
 
 def _check_count(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from notebookviz.errors import InputError, MissingExtraError
-from notebookviz.finetune.labels import IGNORED
 from notebookviz.finetune.tasks import fold, scores
 
 if TYPE_CHECKING:
@@ -158,7 +157,7 @@ def _by_class(classes: int) -> Any:  # noqa: ANN401 - a torchmetrics Metric
 
         def update(self, found: Tensor, targets: Tensor) -> None:
             said, true = found.max(1).indices.flatten(), targets.flatten()
-            kept = true != IGNORED
+            kept = (true >= 0) & (true < classes)  # a loss may leave out others than -100
             if not bool(kept.all()):
                 said, true = said[kept], true[kept]
             seen = [torch.bincount(each, minlength=classes) for each in (true, said, true[true == said])]

@@ -80,7 +80,10 @@ def _search(model: nn.Module, part: Batch) -> str:
         return (
             f"the first value that is not finite came out of {found[0]}. Lower lr, or limit the gradients by clip=1.0."
         )
-    return "every module gave finite values, so the loss function made it (a logarithm of 0, a division by 0)."
+    return (
+        "every module gave finite values, so the loss function made it (a logarithm of 0, a division by 0, or a batch "
+        "whose labels are all left out)."
+    )
 
 
 def _finite(tree: Any) -> bool:  # noqa: ANN401

@@ -282,8 +282,9 @@ class Steps:
         if judged == "single-label" and self._many:
             lines += ["    if targets.shape == scores.shape[:-1]:", "        scores = scores.movedim(-1, 1)"]
             lines += ["    scores, targets = scores.movedim(1, -1).flatten(0, -2), targets.flatten()"]
+        if judged == "single-label" and (self._many or self.task.loss is not None):
             lines += [
-                "    kept = targets != -100  # these are left out",
+                "    kept = (targets >= 0) & (targets < scores.shape[1])  # the loss leaves out the others",
                 "    scores, targets = scores[kept], targets[kept]",
             ]
         measures = "measure(scores, targets)" if judged in _MEASURES else "{}"

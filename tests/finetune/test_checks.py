@@ -97,6 +97,18 @@ REFUSED = {
         lambda: (model(), loader(ONE_HOT.float())),
         r"^The labels look one-hot \(float32 \(16, 10\)",
     ),
+    "a mark for what is left out": (
+        lambda: (model(), loader(torch.where(TEN > 7, 255, TEN))),
+        r"replace_head\(model, 256\)\. Or, where 255 marks what is left out, pass it as -100\.$",
+    ),
+    "numbers that are whole": (
+        lambda: (model(1), loader(TEN)),
+        r"but the head '3' has one score\. To predict numbers, pass y\.float\(\)\. Give it as many: replace_head",
+    ),
+    "a column of whole numbers": (
+        lambda: (model(1), loader(TEN[:, None])),
+        r"^The labels are whole numbers \(int64 \(16, 1\)\), one for each score\. To predict numbers, pass y\.float",
+    ),
     "a column of labels": (
         lambda: (model(), loader(TEN[:, None])),
         r"^The labels have the shape \(16, 1\); \(16,\) is wanted: one class number each\. Pass y\.squeeze\(1\)\.$",
@@ -156,6 +168,17 @@ def test_what_is_wrong_is_said_before_the_first_step(name):
         fine_tune(network, data, verbose=False)
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
     assert torch.equal(torch.get_rng_state(), random)
+
+
+@pytest.mark.parametrize("loss", [nn.MSELoss(), nn.functional.l1_loss])
+def test_a_row_of_labels_beside_a_column_of_scores_is_refused_where_the_loss_would_take_it(loss):
+    numbers = torch.randn(32)
+    name = getattr(loss, "__name__", "MSELoss")
+    said = rf"^The labels have the shape \(16,\), the scores \(16, 1\): {name} would compare each with each\. Give the "
+    with pytest.raises(InputError, match=said + r"labels the shape of the scores: y\.reshape\(-1, 1\)\.$"):
+        fine_tune(model(1), loader(numbers), loss=loss, verbose=False)
+    fine_tune(model(1), loader(numbers[:, None]), loss=loss, epochs=1, verbose=False)
+    fine_tune(model(1), loader(numbers), loss=lambda out, y: loss(out[:, 0], y), epochs=1, verbose=False)
 
 
 def test_validation_labels_are_checked_too():
