@@ -7,6 +7,7 @@ import math
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from notebookviz.capture import naming
 from notebookviz.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ BUILT_IN: Final = {
 }
 OWN: Final = "own: "
 _LONGEST: Final = 200
-_COMPILED: Final = "_orig_mod."  # what torch.compile puts into names, and the recording sees through
 
 
 def given(  # noqa: PLR0913 - each is documented
@@ -135,7 +135,7 @@ def _paths(recording: Recording, path_of: Callable[[Any], str | None], keys: lis
             return None if path is None else _call(recording, path, call)
         if not isinstance(key, str):
             return path_of(key)
-        plain = key.replace(_COMPILED, "")
+        plain = naming.recorded(key)
         path, at, call = plain.rpartition("@")
         if at and plain not in known and path in known and call.isdecimal():
             return _call(recording, path, int(call))

@@ -6,6 +6,7 @@ import difflib
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from notebookviz.capture import naming
 from notebookviz.errors import InputError
 from notebookviz.graph.tree import Tree
 
@@ -30,8 +31,9 @@ def find(recording: Recording, path: str) -> int:
         >>> find(Recording((Node(0, -1, "module", "Net", "Net", ""), Node(1, 0, "module", "A", "A", "a"))), "a")
         1
     """
+    wanted = naming.recorded(path)
     for node in recording.nodes:
-        if node.kind == "module" and node.path == path:
+        if node.kind == "module" and node.path == wanted:
             return node.index
     known = list(dict.fromkeys(node.path for node in recording.nodes if node.kind == "module" and node.path))
     near = difflib.get_close_matches(path, known, 3) or known[:3]

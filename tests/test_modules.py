@@ -8,6 +8,7 @@ import torchvision
 from torch import nn
 
 from notebookviz import cells, show
+from notebookviz.capture import naming
 from notebookviz.modules import Modules, path_of
 
 
@@ -102,4 +103,17 @@ def test_selected_is_the_module_itself_and_follows_a_refresh():
     assert panel.selected is model[2][0]
     panel.select(None)
     assert panel.selected is None
+    panel.close()
+
+
+def test_every_name_that_pytorch_gives_selects_its_module():
+    inner = nn.Sequential(
+        OrderedDict([("a" * 300, nn.Linear(4, 4)), ("last", torch.compile(nn.Sequential(nn.Tanh())))])
+    )
+    model = torch.compile(inner)
+    panel = show(model, input_size=(1, 4), browser=False)
+    for name, _ in model.named_modules():
+        panel.select(name)
+        assert panel.selected is naming.unwrap(model.get_submodule(name))
+    panel.overlay("length", {name: len(name) for name, _ in model.named_modules()})
     panel.close()

@@ -59,6 +59,16 @@ def join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
+def recorded(path: str) -> str:
+    """The path of a recording for one that PyTorch gives, as ``named_modules`` and ``named_parameters`` do.
+
+    Example:
+        >>> recorded("_orig_mod.layer1.0")
+        'layer1.0'
+    """
+    return ".".join(clean(name) for name in path.split(".") if name != "_orig_mod")
+
+
 def modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Each distinct module once with its first path, parents before children, in the order of registration."""
     root = unwrap(model)
