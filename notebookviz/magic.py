@@ -220,6 +220,15 @@ class NetronMagics(Magics):
         path = as_path(arguments)
         if path is not None:
             return path, []
+        try:
+            return self._named(arguments)
+        except InputError:
+            if Path(arguments.target).is_dir():
+                return arguments.target, []  # refused as what it is
+            raise
+
+    def _named(self, arguments: Arguments) -> tuple[Any, list[str]]:
+        """What no existing file has the name of."""
         if _compiles(arguments.target):
             return self._evaluate(arguments.target), []
         first, *rest = arguments.pieces

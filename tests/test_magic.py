@@ -133,6 +133,14 @@ def test_existing_file_wins_over_a_name_but_a_folder_does_not(shell, calls, tmp_
     assert [call[:2] for call in calls] == [("show", (7,)), ("open_file", ("y",))]
 
 
+@pytest.mark.parametrize("name", ["folder", "my folder", "x y"])
+def test_a_folder_that_nothing_else_goes_by_is_left_to_loading(shell, calls, tmp_path, name):
+    (tmp_path / name).mkdir()
+    del shell.user_ns["x"]
+    netron(shell, name)
+    assert calls[0][:2] == ("open_file", (name,))
+
+
 def test_quotes_force_a_path(shell, calls):
     netron(shell, "'model'")
     assert calls[0][:2] == ("open_file", ("model",))

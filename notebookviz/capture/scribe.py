@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from notebookviz.capture.skeleton import Skeleton
 
 LONGEST_MESSAGE = 1000
+_TORCHSCRIPT = "The following operation failed in the TorchScript interpreter."
+_HERE = "<--- HERE\n"
 
 _NUMBERS = (int, float, bool, str, type(None))
 
@@ -256,11 +258,15 @@ class Scribe:
 
 
 def message(error: BaseException) -> str:
-    """What an exception says, or its type where it says nothing."""
+    """What an exception says, or its type where it says nothing; of TorchScript's traceback its end."""
     try:
         said = str(error).strip()
     except Exception:  # noqa: BLE001 (an exception's own __str__ may fail)
         said = ""
+    if said.startswith(_TORCHSCRIPT):
+        shown, _, reason = said.rpartition(_HERE)
+        lines = shown.splitlines()[-2:]  # the user's line, and what points at a part of it
+        said = reason.partition(":")[2].strip() or f"TorchScript failed at: {' '.join(lines[:1]).strip()}"
     return said or type(error).__name__
 
 

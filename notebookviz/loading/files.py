@@ -221,6 +221,10 @@ def _read_below(folder: Path, parts: tuple[str, ...], shown: str) -> bytes:
     except (OSError, ValueError) as error:
         if getattr(error, "errno", None) in {errno.ELOOP, errno.ENOTDIR}:
             raise _linked(shown) from error
+        if isinstance(error, FileNotFoundError):
+            raise LoadingError(
+                f"External data {shown} was not found.", where=shown, hint="Put it beside the model file."
+            ) from error
         raise unreadable(f"External data {shown}", error) from error
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:

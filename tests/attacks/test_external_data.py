@@ -88,7 +88,7 @@ def test_special_files_do_not_hang(model, monkeypatch):
 
 def test_folder_and_missing(model):
     assert "is not a regular file" in refused(model, "inner")
-    assert "External data 'no.bin' was not found." in refused(model, "no.bin")
+    assert "External data 'no.bin' was not found. Put it beside the model file." in refused(model, "no.bin")
     assert "can't be read" in refused(model, "n" * 10_000)
 
 

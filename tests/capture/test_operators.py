@@ -8,6 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from notebookviz.capture import capture
+from notebookviz.capture.scribe import message
 from tests.capture import recorded
 from tests.capture.awkward import python
 from tests.capture.awkward.case import Calls
@@ -290,6 +291,16 @@ def test_a_torchscript_child_shows_its_operators():
     assert recording.root.macs == 2 * 4 * 4 * 4
     inside = [node.type for node in recording.nodes if node.path == "scripted" and node.kind == "operator"]
     assert "aten.relu" in inside
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_where_torchscript_fails_is_one_line():
+    model, x = torch.jit.script(nn.Sequential(nn.Linear(4, 2))), torch.zeros(1, 3)
+    recording = capture(model, (x,))
+    assert recording.failure.message == "TorchScript failed at: return F.linear(input, self.weight, self.bias)"
+    with pytest.raises(RuntimeError) as caught:
+        model(x)
+    assert message(caught.value) == "addmm: mat1 and mat2 shapes cannot be multiplied (1x3 and 4x2)"
 
 
 def test_module_nodes_say_what_they_are():

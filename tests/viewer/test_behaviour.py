@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from notebookviz.errors import LoadingError
 from notebookviz.viewer.page import page_html
 from tests.graph import samples
 from tests.graph.expected import openable
@@ -178,6 +180,17 @@ def test_a_file_of_no_known_kind_gives_one_sentence(harness: Harness) -> None:
     error = harness.file("notes.xyz", b"just some words", answer="error")
     assert error["what"] == "Unsupported file content."
     assert harness.frame.locator(".nbv-notice p").inner_text() == error["what"]
+
+
+def test_a_file_whose_parts_are_missing_says_once_what_to_do(harness: Harness) -> None:
+    def missing(params: dict[str, Any]) -> tuple[Any, list[bytes]]:
+        raise LoadingError(f"{params['name']} is missing.", hint="Put it there.")
+
+    harness.answers["external"] = missing
+    index = json.dumps({"metadata": {}, "weight_map": {"a.weight": "part.safetensors"}}).encode()
+    error = harness.file("model.safetensors.index.json", index, answer="error")
+    assert (error["what"], error["hint"]) == ("part.safetensors is missing.", "Put it there.")
+    assert harness.frame.locator(".nbv-notice p").inner_text() == "part.safetensors is missing. Put it there."
 
 
 def test_find_lights_hits(harness: Harness) -> None:

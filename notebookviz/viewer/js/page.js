@@ -191,12 +191,12 @@ class Page {
 
     /** One sentence in the page and in the panel; never a blank page. */
     fail(error) {
-        const what = error && error.message ? error.message : String(error);
-        this._port.post({ type: 'error', what, hint: error.hint || '' });
+        const said = error && error.message ? error.message : String(error);
+        this._port.post({ type: 'error', what: error.what || said, hint: error.hint || '' });
         if (this._drawing && !this._drawing.target) {
             this._drawing.show('default');
         }
-        this._notice.say(what, this._drawing && this._drawing.target ? 'OK' : '');
+        this._notice.say(said, this._drawing && this._drawing.target ? 'OK' : '');
     }
 }
 
