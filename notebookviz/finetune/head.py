@@ -231,6 +231,11 @@ def _refuse_shared(model: nn.Module, modules: Mapping[str, nn.Module], heads: Se
         layer = modules.get(head.path)
         if layer is None:
             raise InputError(f"{head.path!r} is no layer that can be replaced.", where=head.path)
+        if layer is model and outputs_of(layer) is not None:
+            raise InputError(
+                f"The model is the head itself (a {type(layer).__name__}), which can't be replaced in place.",
+                hint="Wrap it: torch.nn.Sequential(model).",
+            )
         if head.tied or layer is words:
             shared = f": its weight is also {head.tied[0]!r}" if head.tied else ""
             raise InputError(

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import Subset
 
 from notebookviz.errors import InputError, NotebookvizError
-from notebookviz.finetune import checkpoint, recipes
+from notebookviz.finetune import checkpoint, lora, recipes
 from notebookviz.finetune.augmenting import Augmented
 from notebookviz.finetune.checkpoint import Checkpoint, CheckpointWarning
 from notebookviz.finetune.events import Epoch
@@ -103,6 +103,7 @@ class Keeper:
             "heads": list(self._prospect.heads),
             "labels": None if self._labels is None else list(self._labels),
             "model": built,
+            "lora": lora.described(trainer.model),
             "transform": prepared,
             "ties": ties,
             "extra": extra,
@@ -114,6 +115,7 @@ class Keeper:
         scaler = trainer.accelerator.scaler
         state |= {
             "seed": trainer.plan.seed,
+            "batch_size": trainer.batch_size,
             "steps_per_epoch": trainer.steps_per_epoch,
             "optimizer": plain,
             "scheduler": None if trainer.scheduler is None else trainer.scheduler.state_dict(),
@@ -192,7 +194,8 @@ def load_model(model: torch.nn.Module, kept: Checkpoint) -> None:
 
 def _resume(trainer: Trainer, kept: Checkpoint) -> None:
     state, now = kept.state, trainer.progress
-    for name, value in (("seed", trainer.plan.seed), ("steps_per_epoch", trainer.steps_per_epoch)):
+    same = {"seed": trainer.plan.seed, "batch_size": trainer.batch_size, "steps_per_epoch": trainer.steps_per_epoch}
+    for name, value in same.items():
         if state[name] != value:
             raise InputError(
                 f"The checkpoint was made with {name} {state[name]}, now it is {value}.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from notebookviz.finetune.freezing import Learning, fits, learning
 from notebookviz.finetune.options import check
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 @dataclass(slots=True)
@@ -91,10 +92,6 @@ def add_lora(model: nn.Module, *patterns: str, rank: int = 8, alpha: int = 16, d
     check(rank=rank, alpha=alpha, dropout=dropout)
     if "peft_config" in vars(model):
         raise InputError("This model has LoRA already.", hint="Call merge() or undo() of what add_lora returned first.")
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as error:
-        raise MissingExtraError("peft", extra="lora") from error
     before = {parameter: parameter.requires_grad for parameter in model.parameters()}
     heads = find_blocks(model).heads
     layers = [
@@ -108,9 +105,7 @@ def add_lora(model: nn.Module, *patterns: str, rank: int = 8, alpha: int = 16, d
             "besides the head.",
             hint="LoRA stands beside linear layers and convolutions: name some by patterns.",
         )
-    chosen = "|".join(map(re.escape, layers))
-    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=f"({chosen})")
-    inject_adapter_in_model(config, model)
+    _inject(model, layers, rank, alpha, dropout)
     for path in heads:
         for parameter in model.get_submodule(path).parameters():
             parameter.requires_grad_(True)  # noqa: FBT003 - torch's own
@@ -120,3 +115,60 @@ def add_lora(model: nn.Module, *patterns: str, rank: int = 8, alpha: int = 16, d
 def _takes(module: nn.Module) -> bool:
     """Linear layers, and those of GPT-2 that keep their weight transposed."""
     return isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
+
+
+def described(model: nn.Module) -> dict[str, Any] | None:
+    """Where LoRA stands in a model, for JSON; None where there is none."""
+    config = vars(model).get("peft_config", {}).get("default")
+    if config is None:
+        return None
+    layers = [path for path, module in naming.modules(model) if hasattr(module, "get_base_layer")]
+    return {"layers": layers, "rank": config.r, "alpha": config.lora_alpha, "dropout": config.lora_dropout}
+
+
+@contextmanager
+def again(model: nn.Module, recipe: Mapping[str, Any] | None) -> Iterator[None]:
+    """Let LoRA stand where it was described, while weights are loaded; afterwards it is merged.
+
+    Raises:
+        MissingExtraError: peft is not installed.
+        InputError: The model has no such layers.
+    """
+    if recipe is None or described(model) is not None:
+        yield
+        return
+    before = {parameter: parameter.requires_grad for parameter in model.parameters()}
+    try:
+        inject(model, recipe)
+    except ValueError as error:
+        raise InputError(
+            f"The weights don't fit the model: LoRA stood beside {naming.cut(', '.join(recipe['layers']), 200)}, which "
+            "are no such layers here.",
+            hint="Build the model as it was trained.",
+        ) from error
+    beside = Lora(tuple(recipe["layers"]), recipe["rank"], learning(model), _model=model, _before=before)
+    try:
+        yield
+    except BaseException:
+        beside.undo()
+        raise
+    beside.merge()
+
+
+def inject(model: nn.Module, recipe: Mapping[str, Any]) -> None:
+    """Let LoRA stand where it was described.
+
+    Raises:
+        MissingExtraError: peft is not installed.
+    """
+    _inject(model, recipe["layers"], recipe["rank"], recipe["alpha"], recipe["dropout"])
+
+
+def _inject(model: nn.Module, layers: Sequence[str], rank: int, alpha: int, dropout: float) -> None:
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+    except ImportError as error:
+        raise MissingExtraError("peft", extra="lora") from error
+    chosen = "|".join(map(re.escape, layers))
+    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=f"({chosen})")
+    inject_adapter_in_model(config, model)

@@ -12,7 +12,7 @@ from notebookviz.errors import InputError, MissingExtraError
 from notebookviz.finetune.tasks import fold, scores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from torch import Tensor
 
@@ -148,6 +148,7 @@ def _by_class(classes: int) -> Any:  # noqa: ANN401 - a torchmetrics Metric
 
     class Counts(Metric):
         full_state_update = False
+        parts = ("accuracy", "f1")
         counts: Tensor
 
         def __init__(self) -> None:
@@ -208,6 +209,29 @@ def _mean_of(function: Callable[[Tensor, Tensor], Any]) -> Any:  # noqa: ANN401 
             super().update(float(function(found, targets)), weight=len(found))
 
     return Mean()
+
+
+def check_monitor(monitor: str, metrics: Mapping[str, Any], *, validated: bool) -> None:
+    """Whether a value that tells the best epoch will be measured, as far as that is known before the first step.
+
+    Raises:
+        InputError: It will not.
+    """
+    names = ["loss", *(part for name, metric in metrics.items() for part in getattr(metric, "parts", (name,)))]
+    known = [f"{part}_{name}" for part in ("train", "val")[: 1 + validated] for name in names]
+    # A metric of the user's may give several values, by names of its own.
+    open_ended = monitor.startswith(("train_", "val_") if validated else "train_") and any(
+        not (hasattr(metric, "parts") or hasattr(metric, "takes_scores")) for metric in metrics.values()
+    )
+    if monitor not in known and not open_ended:
+        raise not_measured(monitor, known)
+
+
+def not_measured(monitor: str, known: Iterable[str]) -> InputError:
+    """Why no epoch can be the best."""
+    return InputError(
+        f"monitor is {monitor!r}, which is not measured.", hint=f"Measured are: {', '.join(map(repr, known))}."
+    )
 
 
 def lower_is_better(name: str, metrics: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from notebookviz.errors import LoadingError
+from notebookviz.finetune import lora
 from notebookviz.finetune.layers import outputs_of, with_outputs
 from notebookviz.finetune.processed import Processed
 
@@ -41,11 +42,14 @@ def model_recipe(model: nn.Module) -> Recipe | None:
     """
     if "forward" in vars(model):
         return None
+    beside = lora.described(model)
     for recipe in _candidates(model):
         with suppress(Exception):  # a candidate that can't be built is none
             with torch.device("meta"):
                 made = plain_model(recipe)
                 fit_heads(made, {name: tensor.shape for name, tensor in model.state_dict().items()})
+                if beside is not None:
+                    lora.inject(made, beside)
             if type(made) is type(model) and repr(made) == repr(model) and _shapes(made) == _shapes(model):
                 return recipe
     return None

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from notebookviz.errors import InputError, LoadingError
-from notebookviz.finetune import checkpoint, recipes
+from notebookviz.finetune import checkpoint, lora, recipes
 from notebookviz.finetune.checkpoint import Checkpoint
 from notebookviz.finetune.modes import Modes
 from notebookviz.finetune.options import check
@@ -91,7 +91,7 @@ def load_fine_tuned(
     """Load what :func:`notebookviz.fine_tune` kept in a folder; nothing is unpickled and no code comes from the folder.
 
     A model of torchvision, timm or transformers is built by its name.  Another model must be passed, built by its own
-    code; its weights are replaced, and its head is made as wide as the one that was trained.
+    code; its weights are replaced, and its head is made as wide as the one that was trained.  LoRA is merged.
 
     Args:
         folder: The folder, or a checkpoint in it.
@@ -133,9 +133,10 @@ def load_fine_tuned(
         recipes.fit_heads(model, shapes)
     else:
         raise InputError(f"model is {type(model).__name__}; a torch.nn.Module is wanted.")
-    fit(model, kept.model)
-    if state.get("extra"):
-        model.load_state_dict(state["extra"], strict=False)
+    with lora.again(model, state.get("lora")):
+        fit(model, kept.model)
+        if state.get("extra"):
+            model.load_state_dict(state["extra"], strict=False)
     if transform is None and isinstance(state.get("transform"), dict):
         transform = _transform(state["transform"])
     labels = state.get("labels")

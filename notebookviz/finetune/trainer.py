@@ -13,7 +13,7 @@ from notebookviz.errors import InputError, NotebookvizError
 from notebookviz.finetune import nonfinite, raised, sharing
 from notebookviz.finetune.events import Epoch, Step
 from notebookviz.finetune.memory import peak_memory
-from notebookviz.finetune.metrics import Meter, lower_is_better
+from notebookviz.finetune.metrics import Meter, lower_is_better, not_measured
 from notebookviz.finetune.modes import Modes
 from notebookviz.finetune.plan import Plan, Progress
 from notebookviz.finetune.result import Best, Training
@@ -79,6 +79,8 @@ class Trainer:
         self.model = model
         self.accelerator = accelerator
         self.loader, self.val_loader = loaders
+        size = getattr(self.loader, "batch_size", None)
+        self.batch_size = size if isinstance(size, int) else None
         self.task = task
         # accelerate's wrappers cost as much as a small layer, and do nothing in one process without loss scaling.
         alone = accelerator.distributed_type == "NO" and accelerator.scaler is None
@@ -415,8 +417,7 @@ class Trainer:
         values = {"train_loss": record.train_loss, "val_loss": record.val_loss, **record.metrics}
         value = values.get(name)
         if value is None:
-            known = ", ".join(repr(key) for key, found in values.items() if found is not None)
-            raise InputError(f"monitor is {name!r}, which is not measured.", hint=f"Measured are: {known}.")
+            raise not_measured(name, [key for key, found in values.items() if found is not None])
         better = now.best is None or (
             value < now.best.value if lower_is_better(name, self.metrics) else value > now.best.value
         )

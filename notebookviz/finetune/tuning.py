@@ -12,7 +12,7 @@ from notebookviz.finetune.accelerating import accelerating
 from notebookviz.finetune.events import Printer
 from notebookviz.finetune.keeping import Keeper
 from notebookviz.finetune.labels import class_names
-from notebookviz.finetune.metrics import default_metrics, named_metrics
+from notebookviz.finetune.metrics import check_monitor, default_metrics, named_metrics
 from notebookviz.finetune.options import check, check_model
 from notebookviz.finetune.plan import Plan
 from notebookviz.finetune.running import training_of
@@ -150,6 +150,7 @@ def fine_tune(  # noqa: PLR0913 - the options are keywords, and each is document
         measured = (
             default_metrics(prospect.task.judged, prospect.classes) if metrics is None else named_metrics(metrics)
         )
+        check_monitor(plan.monitor, measured, validated=val_loader is not None)
         keeper = Keeper(None if folder is None else Path(folder), prospect, labels=labels, transform=transform)
         trainer = Trainer(
             model,

@@ -303,6 +303,19 @@ def test_options_are_checked(options, said):
         fine_tune("resnet18", loader(TEN))
 
 
+@pytest.mark.parametrize("metrics", [None, {"close": lambda out, y: (out.argmax(1) == y).float().mean()}])
+def test_what_is_not_measured_can_not_tell_the_best_epoch_and_no_step_is_taken(metrics):
+    network = model()
+    before = [parameter.clone() for parameter in network.parameters()]
+    with pytest.raises(InputError, match=r"^monitor is 'val_acc', which is not measured\. Measured are: 'train_loss'"):
+        fine_tune(network, loader(TEN), loader(TEN), monitor="val_acc", metrics=metrics, verbose=False)
+    assert all(torch.equal(one, two) for one, two in zip(before, network.parameters(), strict=True))
+    named = "val_accuracy" if metrics is None else "val_close"
+    assert (
+        fine_tune(network, loader(TEN), loader(TEN), monitor=named, metrics=metrics, verbose=False).best.name == named
+    )
+
+
 def test_validation_of_another_shape_is_refused():
     with pytest.raises(InputError, match=r"^The first batch of val_loader does not go .*\[\(60,\)\].*\[\(64,\)\]"):
         fine_tune(model(), loader(TEN), loader(TEN, torch.randn(32, 60)), verbose=False)

@@ -204,6 +204,11 @@ REFUSED = {
         {"path": ""},
         r"^'' is a Sequential; a linear layer or a convolution is wanted\. Name the layer inside it",
     ),
+    "the model itself": (
+        lambda: nn.Linear(8, 10),
+        {},
+        r"^The model is the head itself \(a Linear\), which can't be replaced in place\. Wrap it: torch\.nn\.Seq",
+    ),
     "labels": (lambda: nn.Sequential(nn.Linear(8, 8)), {"labels": ["a"]}, r"^1 labels were passed for 3 classes\. "),
 }
 

@@ -9,9 +9,9 @@ import sys
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from notebookviz import InputError, LoadingError, fine_tune, load_fine_tuned, load_weights, replace_head
+from notebookviz import InputError, LoadingError, add_lora, fine_tune, load_fine_tuned, load_weights, replace_head
 from notebookviz.finetune.recipes import build_transform, model_recipe, transform_recipe
 from tests.finetune import digits
 
@@ -154,6 +154,36 @@ def test_one_call_in_a_fresh_process_predicts_an_image(tmp_path):
     assert (kind, labels) == ("SqueezeNet", data.classes)
     assert found[0][0] == f"digit {int(expected.argmax())}"
     assert [value for _, value in found] == pytest.approx(expected.sort(descending=True).values[:3].tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_lora_is_merged_where_its_checkpoint_is_loaded(tmp_path, by_name):
+    import torchvision
+
+    def build():
+        torch.manual_seed(0)
+        return torchvision.models.mobilenet_v3_small() if by_name else digits.plain()
+
+    images, labels = digits.tensors()
+    images = images.repeat(1, 3, 4, 4) if by_name else images
+    model = build()
+    replace_head(model, 7, inputs=images[:1])
+    added = add_lora(model, rank=2, alpha=3)
+    data = DataLoader(TensorDataset(images[:64], labels[:64] % 7), batch_size=16)
+    fine_tune(model, data, epochs=1, lr=0.1, folder=tmp_path, verbose=False, metrics={})
+    added.merge()
+    fresh = None if by_name else build()
+    found = load_fine_tuned(tmp_path, fresh, which="last").model
+    assert repr(found) == repr(model)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(found.state_dict()[name], value)
+    assert all(parameter.requires_grad for parameter in found.parameters())
+    if not by_name:
+        other = digits.network()
+        said = repr(other)
+        with pytest.raises(InputError, match=r"^The weights don't fit the model: LoRA stood beside 1, which are no su"):
+            load_fine_tuned(tmp_path, other)
+        assert repr(other) == said
 
 
 def test_a_model_of_ones_own_is_passed(tmp_path):

@@ -212,6 +212,9 @@ def test_a_folder_in_use_is_not_overwritten(tmp_path):
         train(digits.plain(), Losses(), folder=tmp_path)
     with pytest.raises(InputError, match="was made with seed 3, now it is 4"):
         train(digits.plain(), Losses(), folder=tmp_path, resume=True, seed=4)
+    as_many_steps = DataLoader(Noisy(), batch_size=17, shuffle=True)
+    with pytest.raises(InputError, match="was made with batch_size 16, now it is 17"):
+        fine_tune(digits.plain(), as_many_steps, epochs=3, seed=3, folder=tmp_path, resume=True, verbose=False)
     with pytest.raises(InputError, match="The checkpoint is of another model: "):
         train(digits.network(), Losses(), folder=tmp_path, resume=True)
     with pytest.raises(InputError, match=r"resume=True wants the folder of the training"):
