@@ -239,12 +239,12 @@ assert body.fc.in_features == 2048
 # %% [markdown] lang="en"
 # ## What to freeze
 #
-# With 60 images, 60 is all you can learn from. So the body is **frozen** and only the new head learns. Choose **Colour → Trainable** in the panel and see how little that is.
+# Sixty images are not much to learn from. So the body is **frozen** and only the new head learns. Choose **Colour → trainable** in the panel and see how little that is.
 
 # %% [markdown] lang="zh"
 # ## 冻结哪些部分
 #
-# 一共 60 张图像，能学到的有限。所以把主干**冻结**，只让新的分类头学习。在面板中选择 **Colour → Trainable**，看看这部分有多小。
+# 一共 60 张图像，能学到的有限。所以把主干**冻结**，只让新的分类头学习。在面板中选择 **Colour → trainable**，看看这部分有多小。
 
 # %%
 from notebookviz import train_only
@@ -389,6 +389,10 @@ assert not torch.equal(augment(pictures[few[0]]), augment(pictures[few[0]]))
 assert torch.equal(prepare(pictures[few[0]]), prepare(pictures[few[0]]))
 
 # %%
+import shutil
+
+shutil.rmtree("loops", ignore_errors=True)  # an earlier run's: a folder that holds a training is never overwritten
+
 torch.manual_seed(0)
 model = pretrained_body()
 replace_head(model, 3)

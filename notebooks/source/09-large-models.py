@@ -56,12 +56,12 @@ assert {row.output for row in blocks} == {"1×128×768"}  # each gives what the 
 # %% [markdown] lang="en"
 # ## Where are the parameters?
 #
-# Choose **Colour → Parameters** in the panel, or count by kind. Only the innermost modules are counted, so that nothing counts twice:
+# Choose **Colour → parameters** in the panel, or count by kind. Only the innermost modules are counted, so that nothing counts twice:
 
 # %% [markdown] lang="zh"
 # ## 参数都在哪里？
 #
-# 在面板中选择 **Colour → Parameters**，或者按种类统计。只统计最内层的模块，这样就不会重复计算：
+# 在面板中选择 **Colour → parameters**，或者按种类统计。只统计最内层的模块，这样就不会重复计算：
 
 # %%
 from collections import Counter

@@ -15,6 +15,8 @@ def percents(text):
 @pytest.mark.timeout(600)
 def test_fine_tuning(run, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))  # no weights that this computer may have
+    (tmp_path / "loops" / "last").mkdir(parents=True)
+    (tmp_path / "loops" / "last" / "state.json").write_text("{}", encoding="utf-8")  # an earlier run's
     ran = run("07-fine-tuning")
     assert "set in_features=2048 there" in ran.printed("nn.Linear(512, 3)")
     heads = ran.printed("build.__name__")
