@@ -317,6 +317,46 @@ def test_no_line_of_a_captured_model_crosses_a_title(harness: Harness, name: str
     assert crossed == []
 
 
+class Branches(nn.Module):
+    """Branches side by side, no two of them equal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 4)) for width in range(3, 15)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([branch(x) for branch in self.branches], -1)
+
+
+# How far the lines between a box and many others rise or fall on their way across.
+SLOPE = """([box, others]) => others.flatMap((other) => {
+    const path = document.querySelector(`[data-edge='${box}>${other}'], [data-edge='${other}>${box}']`);
+    const points = [];
+    for (let at = 0; at < path.getTotalLength(); at += 2) points.push(path.getPointAtLength(at));
+    const [left, right] = [Math.min, Math.max].map((pick) => pick(...points.map(({ x }) => x)));
+    const ys = points.filter(({ x }) => x > left + 16 && x < right - 16).map(({ y }) => y);
+    return ys.length ? [Math.max(...ys) - Math.min(...ys)] : [];
+})"""
+
+
+@pytest.mark.parametrize("opened", [[], [4]], ids=["all closed", "one open"])
+def test_lines_to_and_from_many_side_by_side_go_across_at_one_height(harness: Harness, opened: list[int]) -> None:
+    recording = fold(capture(Branches().eval(), (torch.zeros(1, 4),)))
+    branches = [index_of(recording, f"branches.{number}") for number in range(12)]
+    inner = [branches[number] for number in opened]
+    harness.show(recording, opened=[0, *inner])
+    joined = next(node.index for node in recording.nodes if "cat" in node.type)
+    closed = [branch for branch in branches if branch not in inner]
+    for box in ("input-0", str(joined)):
+        slopes = harness.frame.evaluate(SLOPE, [box, closed])
+        assert len(slopes) > 8
+        assert max(slopes) < 3, box
+    assert harness.frame.evaluate(CROSSED) == [len(inner), []]
+    assert harness.frame.evaluate(THROUGH) == []
+
+
 def test_a_long_type_is_whole_in_the_header(harness: Harness) -> None:
     build = samples.Builder()
     root = build.module(-1, "Net", "", (0,))

@@ -7,6 +7,8 @@ const TITLE_GAP = 2;
 const PORT = 6;
 const LOPSIDED = 260;
 const LEAST_STOPS = 3;
+const MANY = 8;
+const NEAR = 3;
 const GAP = 9;
 const APART = 10;
 
@@ -48,7 +50,7 @@ function flow(dagre, problem, { nodesep, ranksep, ranker }) {
     const own = edges.filter((_, index) => !railed.has(index));
     hold(problem, nodes, own, first, last);
     dagre.layout(nodes, own, { nodesep, ranksep, rankdir: 'TB', ...(ranker && nodes.length > 3000 ? { ranker } : {}) }, {});
-    const along = runRails(problem, rails, nodes, own);
+    const along = new Map([...runFans(problem, nodes, edges, ranksep), ...runRails(problem, rails, nodes, own)]);
     const ports = new Map(nodes.slice(first, last).map((node, index) => [first + index, [node.x, node.y]]));
     return {
         boxes: nodes.slice(0, first).map((node) => [node.x, node.y]),
@@ -117,6 +119,41 @@ function runRails(problem, rails, nodes, edges) {
             const above = y - beside(nodes, ends[at]) - GAP - (number % 3) * 3;
             points.set(index, [[source.x, start], [x, start], [x, above], [Math.max(middle - width / 2 + PORT, middle - (number + 1) * PAD), above]]);
         });
+    }
+    return points;
+}
+
+/**
+ * The points of links between one box and many that stand beside each other: all go across at one height, just below the one or
+ * just above it.  Each straight to its end they would be so flat that they are one dark wedge.
+ */
+function runFans(problem, nodes, edges, ranksep) {
+    const points = new Map();
+    const labels = new Map();
+    for (const { width, height, y } of edges) {
+        if (width > 0) {
+            labels.set(Math.round(y), Math.max(height, labels.get(Math.round(y)) || 0));
+        }
+    }
+    const room = (y) => (labels.get(Math.round(y)) || 0) / 2 + ranksep / 4;
+    for (const end of [0, 1]) {
+        const groups = new Map();
+        edges.forEach((edge, index) => {
+            const box = problem.links[index][end];
+            const way = (edge.points || []).slice(1, -1);
+            if (way.length > 0 && way.length <= NEAR && way.every(({ x }) => x === way[0].x)) {
+                groups.set(box, [...(groups.get(box) || []), { index, way: way.map(({ x, y }) => [x, y]) }]);
+            }
+        });
+        for (const [box, group] of groups) {
+            for (const { index, way } of group.length < MANY ? [] : group) {
+                const { x } = nodes[box];
+                const [[first, top], [last, bottom]] = [way[0], way[way.length - 1]];
+                points.set(index, end === 0
+                    ? [[x, top - room(top)], [first, top - room(top)], ...way.slice(1)]
+                    : [...way.slice(0, -1), [last, bottom + room(bottom)], [x, bottom + room(bottom)]]);
+            }
+        }
     }
     return points;
 }
