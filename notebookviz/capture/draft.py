@@ -74,6 +74,7 @@ class Draft:
         spread: Whether tokens were spread evenly over experts.
         awaited: How many tensors of lazy layers were given a shape.
         printed: What forward printed.
+        returned: The class of what forward returned.
         reads: Where Python read values that were not there.
         genuine: Whether PyTorch itself raises what the pass ended with.
         stray: The index that its table does not hold.
@@ -90,6 +91,7 @@ class Draft:
     spread: bool = False
     awaited: int = 0
     printed: Printed = field(default_factory=Printed)
+    returned: str = ""
     reads: list[Place | None] = field(default_factory=list)
     genuine: bool = False
     stray: Stray | None = None

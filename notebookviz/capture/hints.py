@@ -6,13 +6,13 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
+from torch import nn
+
 from notebookviz.capture import flow, naming, shape_hints, signature
 from notebookviz.capture.case import Case, operands, speaks_of_dtypes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from torch import nn
 
     from notebookviz.capture.draft import Draft, Entry
     from notebookviz.capture.skeleton import Skeleton
@@ -32,7 +32,7 @@ def hint(entry: Entry, error: BaseException, draft: Draft, skeleton: Skeleton) -
     """
     case = Case(entry, str(error), draft, skeleton)
     if isinstance(error, NotImplementedError) and entry.module is not None:
-        return f"Define forward() in {type(entry.module).__name__}."
+        return _lacks_forward(entry.module)
     if isinstance(error, TypeError) and entry.module is not None:
         return _call(entry, entry.module, str(error), skeleton) or _no_tensor(case)
     if entry.operator is not None:
@@ -75,10 +75,30 @@ def _call(entry: Entry, module: nn.Module, said: str, skeleton: Skeleton) -> str
     return f"{owner} takes {_listed(module, [item.name for item in signature.parameters(module)])}."
 
 
+def _lacks_forward(module: nn.Module) -> str:
+    kind = type(module).__name__
+    if not is_layer(kind):
+        return f"Define forward() in {kind}."
+    return f"{kind} only holds layers: call those one by one, or make it an nn.Sequential."
+
+
+def is_layer(kind: str) -> bool:
+    """Whether a class of this name is one of PyTorch's own layers."""
+    found = getattr(nn, kind, None)
+    return isinstance(found, type) and issubclass(found, nn.Module)
+
+
+def made_not_called(kind: str) -> str:
+    """What to do about ``nn.ReLU(x)``."""
+    return f"nn.{kind}(…) makes a layer; it is called by a second pair of brackets: nn.{kind}()(x)."
+
+
 def _no_tensor(case: Case) -> str:
     """What the module call before returned was used as it is, and is no tensor."""
     match = re.search(r"must be Tensor, not (\w+)|'(\w+)' object has no attribute", case.said)
     entry = case.entry
+    if match is not None and match[1] and is_layer(match[1]):
+        return made_not_called(match[1])
     before = [
         item
         for item in case.draft.entries

@@ -1,4 +1,7 @@
-"""Integers that index a table: fake tensors don't look them up, so they are checked where their values are known."""
+"""Integers that index a table, or name a dimension, which fake tensors don't look at.
+
+Those of a table are checked where their values are known.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,10 @@ _AS_PYTORCH: dict[str, Callable[[Stray, int], Exception]] = {
 }
 
 
-def check(func: Any, args: tuple[Any, ...], known: Known) -> tuple[Exception, Stray] | None:  # noqa: ANN401
+_Found = tuple[Exception, Stray | None] | None
+
+
+def check(func: Any, args: tuple[Any, ...], known: Known) -> _Found:  # noqa: ANN401
     """Look up the integers of one dispatched operator, as far as their values are known.
 
     Args:
@@ -59,13 +65,13 @@ def check(func: Any, args: tuple[Any, ...], known: Known) -> tuple[Exception, St
         known: Values of this pass.
 
     Returns:
-        What PyTorch would raise, and the index that is to blame; None where nothing is wrong.
+        What PyTorch would raise, and the index of a table that is to blame; None where nothing is wrong.
     """
     found = _rule(func)
     return found(args, known) if found is not None else None
 
 
-def check_classes(args: tuple[Any, ...], kwargs: dict[str, Any], known: Known) -> tuple[Exception, Stray] | None:
+def check_classes(args: tuple[Any, ...], kwargs: dict[str, Any], known: Known) -> _Found:
     """The same for ``F.one_hot``, whose check is lost before an operator is dispatched."""
     index = args[0] if args else kwargs.get("input")
     classes = args[1] if len(args) > 1 else kwargs.get("num_classes", -1)
@@ -84,7 +90,7 @@ def _stray(  # noqa: PLR0913 (one fact each)
     low: int,
     dim: int = 0,
     ignored: int | None = None,
-) -> tuple[Exception, Stray] | None:
+) -> _Found:
     value = known.value(index) if isinstance(index, torch.Tensor) else None
     if value is None or value.dtype in (torch.bool, torch.uint8) or value.is_floating_point() or not value.numel():
         return None
@@ -100,18 +106,18 @@ def _stray(  # noqa: PLR0913 (one fact each)
     return _AS_PYTORCH[kind](stray, dim), stray
 
 
-def _embedding(args: tuple[Any, ...], known: Known) -> tuple[Exception, Stray] | None:
+def _embedding(args: tuple[Any, ...], known: Known) -> _Found:
     rows = int(args[0].shape[0])
     return _stray(args[1], rows, known, "embedding", f"a table of {rows:,} rows", low=0)
 
 
-def _bag(args: tuple[Any, ...], known: Known) -> tuple[Exception, Stray] | None:
+def _bag(args: tuple[Any, ...], known: Known) -> _Found:
     rows = int(args[0].shape[0])
     return _stray(args[1], rows, known, "embedding_bag", f"a table of {rows:,} rows", low=0)
 
 
-def _along(kind: str) -> Callable[[tuple[Any, ...], Known], tuple[Exception, Stray] | None]:
-    def along(args: tuple[Any, ...], known: Known) -> tuple[Exception, Stray] | None:
+def _along(kind: str) -> Callable[[tuple[Any, ...], Known], _Found]:
+    def along(args: tuple[Any, ...], known: Known) -> _Found:
         tensor, dim = args[0], int(args[1])
         if not tensor.dim():
             return None
@@ -122,7 +128,7 @@ def _along(kind: str) -> Callable[[tuple[Any, ...], Known], tuple[Exception, Str
     return along
 
 
-def _index(args: tuple[Any, ...], known: Known) -> tuple[Exception, Stray] | None:
+def _index(args: tuple[Any, ...], known: Known) -> _Found:
     tensor = args[0]
     for dim, index in enumerate(args[1]):
         if isinstance(index, torch.Tensor) and dim < tensor.dim():
@@ -135,18 +141,27 @@ def _index(args: tuple[Any, ...], known: Known) -> tuple[Exception, Stray] | Non
     return None
 
 
-def _classes(args: tuple[Any, ...], known: Known) -> tuple[Exception, Stray] | None:
+def _classes(args: tuple[Any, ...], known: Known) -> _Found:
     scores, target, ignored = args[0], args[1], int(args[4])
     size = int(scores.shape[1 if scores.dim() > 1 else 0])
     return _stray(target, size, known, "target", f"{size:,} classes", low=0, ignored=ignored)
 
 
+def _dimension(args: tuple[Any, ...], _: Known) -> _Found:
+    """These compute the result's sizes without a look at the dimension they work along."""
+    dims = max(args[0].dim(), 1)
+    if len(args) < 2 or not isinstance(args[1], int) or -dims <= args[1] < dims:  # noqa: PLR2004
+        return None
+    said = f"Dimension out of range (expected to be in range of [{-dims}, {dims - 1}], but got {args[1]})"
+    return IndexError(said), None
+
+
 @cache
-def _rule(func: Any) -> Callable[[tuple[Any, ...], Known], tuple[Exception, Stray] | None] | None:  # noqa: ANN401
+def _rule(func: Any) -> Callable[[tuple[Any, ...], Known], _Found] | None:  # noqa: ANN401
     return _RULES.get(str(getattr(func, "overloadpacket", func)))
 
 
-_RULES: dict[str, Callable[[tuple[Any, ...], Known], tuple[Exception, Stray] | None]] = {
+_RULES: dict[str, Callable[[tuple[Any, ...], Known], _Found]] = {
     "aten.embedding": _embedding,
     "aten._embedding_bag": _bag,
     "aten._embedding_bag_forward_only": _bag,
@@ -159,6 +174,8 @@ _RULES: dict[str, Callable[[tuple[Any, ...], Known], tuple[Exception, Stray] | N
     "aten.index": _index,
     "aten.index_put": _index,
     "aten.index_put_": _index,
+    "aten._softmax": _dimension,
+    "aten.sort": _dimension,
     "aten.nll_loss_forward": _classes,
     "aten.nll_loss2d_forward": _classes,
 }

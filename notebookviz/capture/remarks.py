@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor
 
-from notebookviz.capture import naming, operators
+from notebookviz.capture import hints, naming, operators
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +29,8 @@ def remarks(draft: Draft, skeleton: Skeleton, registered: set[int]) -> Iterator[
         registered: The ``id`` of each of its modules that it knows of.
 
     Yields:
-        A sentence for costs that are not known, weights that are packed away, modules that are not registered, lazy
-        layers, hooks that were left out and lines that forward printed.
+        A sentence for costs that are not known, weights that are packed away, modules that are not registered, a
+        forward that returns no tensor, lazy layers, hooks that were left out and lines that forward printed.
     """
     unknown = Counter(operators.label(entry.type) for entry in draft.entries if "uncounted" in entry.marks)
     if unknown:
@@ -41,6 +41,8 @@ def remarks(draft: Draft, skeleton: Skeleton, registered: set[int]) -> Iterator[
         holds = "1 quantised layer holds" if packed == 1 else f"{packed:,} quantised layers hold"
         yield f"{holds} packed weights, which are not parameters and not counted."
     yield from _unregistered(draft, skeleton, registered)
+    if draft.returned and not draft.outputs:
+        yield _returned(draft.returned)
     if draft.awaited:
         what = "tensor of a lazy layer has no shape" if draft.awaited == 1 else "tensors of lazy layers have no shape"
         yield f"{draft.awaited:,} {what} until the model is first called; shown is what this input gives."
@@ -74,6 +76,14 @@ def _unregistered(draft: Draft, skeleton: Skeleton, registered: set[int]) -> Ite
         f"{len(places):,} {run} not registered ({_listed(places)}){lacks}. "
         f"Assign {them} to an attribute, an nn.ModuleList or an nn.ModuleDict."
     )
+
+
+def _returned(kind: str) -> str:
+    """What forward returned in place of a tensor."""
+    if kind == "NoneType":
+        return "forward returned None: is a return missing at its end?"
+    hint = f" {hints.made_not_called(kind)}" if hints.is_layer(kind) else ""
+    return f"forward returned {kind}, no tensor.{hint}"
 
 
 def _is_packed(module: nn.Module) -> bool:

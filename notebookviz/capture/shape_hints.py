@@ -149,6 +149,15 @@ def _elementwise(case: Case) -> str:
     )
 
 
+def _dimension(case: Case) -> str:
+    given = case.shape("input")
+    if not case.said.startswith("Dimension out of range") or not given:
+        return ""
+    count = len(given)
+    got = f"{case.called()} got {flow.shape_text(given)}"
+    return f"{got}: its dimensions are 0 to {count - 1}, or -1 to -{count} from the end."
+
+
 RULES: tuple[Callable[[Case], str], ...] = (
     _unbatched,
     _linear,
@@ -159,4 +168,5 @@ RULES: tuple[Callable[[Case], str], ...] = (
     _product,
     _view,
     _elementwise,
+    _dimension,
 )

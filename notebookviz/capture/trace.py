@@ -18,6 +18,7 @@ from notebookviz.capture import (
     genuine,
     kernels,
     lazy,
+    naming,
     operators,
     ranges,
     shortcuts,
@@ -96,6 +97,7 @@ class Tracer(Scribe):
                 self._fail(error)
                 return
             self.draft.outputs = self._named(result, "")
+            self.draft.returned = naming.clean(type(result).__name__)
             self.draft.error, self.draft.failed = None, -1
 
     def call(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401

@@ -252,6 +252,41 @@ WRONG_KINDS = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (lambda m, x: nn.Softmax(dim=2)(m.layer(x)), "F.softmax got 1×2: its dimensions are 0 to 1, or -1 to -2 from"),
+        (lambda m, x: m.layer(x).sort(-3), "sort got 1×2: its dimensions are 0 to 1, or -1 to -2 from the end."),
+        (lambda m, x: F.relu(nn.ReLU(m.layer(x))), "nn.ReLU(…) makes a layer; it is called by a second pair of "),
+        (lambda m, x: m.layers(x), "ModuleList only holds layers: call those one by one, or make it an nn.Sequential."),
+    ],
+)
+def test_what_is_no_layer_and_no_dimension(body, said):
+    model = Calls(body, layer=LINEAR, layers=nn.ModuleList([LINEAR]))
+    failure = capture(model, (ROW,)).failure
+    with pytest.raises((IndexError, TypeError, NotImplementedError)) as raised:
+        model(ROW)
+    assert (failure.kind, failure.message) == (type(raised.value).__name__, str(raised.value))
+    assert failure.hint.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("body", "note"),
+    [
+        (lambda m, x: m.layer(x) and None, "forward returned None: is a return missing at its end?"),
+        (
+            lambda m, x: nn.ReLU(m.layer(x)),
+            "forward returned ReLU, no tensor. nn.ReLU(…) makes a layer; it is called by a second pair of brackets",
+        ),
+        (lambda m, x: m.layer(x).shape[0], "forward returned int, no tensor."),
+    ],
+)
+def test_a_forward_that_returns_no_tensor_is_told(body, note):
+    recording = capture(Calls(body, layer=nn.Linear(4, 1)), (ROW,))
+    assert recording.failure is None
+    assert recording.notes[-1].startswith(note)
+
+
 @pytest.mark.parametrize(("model", "given", "hint"), WRONG_KINDS)
 def test_an_input_of_the_wrong_kind_is_shown_where_it_is_met(model, given, hint):
     failure = capture(model, (given,)).failure
