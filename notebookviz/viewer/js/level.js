@@ -8,7 +8,6 @@ const PORT = 6;
 const LOPSIDED = 260;
 const LEAST_STOPS = 3;
 const MANY = 8;
-const NEAR = 3;
 const GAP = 9;
 const APART = 10;
 
@@ -56,7 +55,7 @@ function flow(dagre, problem, { nodesep, ranksep, ranker }) {
         boxes: nodes.slice(0, first).map((node) => [node.x, node.y]),
         ports,
         links: edges.map((edge, index) => ({
-            points: along.get(index) || edge.points.slice(1, -1).map(({ x, y }) => [x, y]),
+            points: along.get(index) || inner(edge),
             label: 'x' in edge && edge.width > 0 ? [edge.x, edge.y] : null
         }))
     };
@@ -124,8 +123,8 @@ function runRails(problem, rails, nodes, edges) {
 }
 
 /**
- * The points of links between one box and many that stand beside each other: all go across at one height, just below the one or
- * just above it.  Each straight to its end they would be so flat that they are one dark wedge.
+ * The points of links between one box and many: they go across at one height, just below the one or just above it.  Each straight
+ * to its end they would be so flat that they are one dark wedge.
  */
 function runFans(problem, nodes, edges, ranksep) {
     const points = new Map();
@@ -138,25 +137,26 @@ function runFans(problem, nodes, edges, ranksep) {
     const room = (y) => (labels.get(Math.round(y)) || 0) / 2 + ranksep / 4;
     for (const end of [0, 1]) {
         const groups = new Map();
-        edges.forEach((edge, index) => {
-            const box = problem.links[index][end];
-            const way = (edge.points || []).slice(1, -1);
-            if (way.length > 0 && way.length <= NEAR && way.every(({ x }) => x === way[0].x)) {
-                groups.set(box, [...(groups.get(box) || []), { index, way: way.map(({ x, y }) => [x, y]) }]);
+        problem.links.forEach((link, index) => {
+            if (edges[index].points) { // not of those on a rail
+                groups.set(link[end], [...(groups.get(link[end]) || []), index]);
             }
         });
         for (const [box, group] of groups) {
-            for (const { index, way } of group.length < MANY ? [] : group) {
-                const { x } = nodes[box];
-                const [[first, top], [last, bottom]] = [way[0], way[way.length - 1]];
-                points.set(index, end === 0
-                    ? [[x, top - room(top)], [first, top - room(top)], ...way.slice(1)]
-                    : [...way.slice(0, -1), [last, bottom + room(bottom)], [x, bottom + room(bottom)]]);
+            for (const index of group.length < MANY ? [] : group) {
+                const way = points.get(index) || inner(edges[index]);
+                const [x, y] = end === 0 ? way.shift() : way.pop();
+                const height = end === 0 ? y - room(y) : y + room(y);
+                const across = [[nodes[box].x, height], [x, height]];
+                points.set(index, end === 0 ? [...across, ...way] : [...way, ...across.reverse()]);
             }
         }
     }
     return points;
 }
+
+/** The points of a link but those where it leaves and enters its boxes. */
+const inner = ({ points }) => points.slice(1, -1).map(({ x, y }) => [x, y]);
 
 /** How far from the middle of a box a line passes it and what stands to the left of it. */
 function beside(nodes, { x, y, height }) {
