@@ -123,6 +123,17 @@ def test_own_loss_metric_and_callback():
     assert training.best.value == max(epoch.metrics["val_close"] for epoch in training.epochs)
 
 
+def test_labels_that_the_loss_leaves_out_are_not_measured():
+    x = inputs()
+    y = (x.sum(1) > 0).long()
+    left_out = torch.where(torch.arange(len(y)) % 3 == 0, 255, y)
+    model = linear(2)
+    training = tune(model, x, left_out, epochs=1, lr=1e-9, loss=nn.CrossEntropyLoss(ignore_index=255))
+    kept = left_out != 255
+    right = model(x).argmax(1) == y
+    assert training.epochs[0].metrics["train_accuracy"] == pytest.approx(float(right[kept].float().mean()))
+
+
 def test_a_loss_for_each_sample_is_refused_in_words():
     x = inputs()
     with pytest.raises(InputError, match=r"^The loss has the shape \(32,\); one number is wanted\. Return its mean"):
