@@ -113,7 +113,7 @@ assert panel.recording.failure is None
 # %% [markdown] lang="en"
 # ## Train
 #
-# Learning is always the same five lines: forget the old gradients, compute the scores, measure how wrong they are, compute new gradients, take a step. The two measurements after each epoch are for us; the network does not learn from them.
+# Learning is always the same five steps: forget the old gradients, compute the scores, measure how wrong they are, compute new gradients, take a step. The two measurements after each epoch are for us; the network does not learn from them.
 
 # %% [markdown] lang="zh"
 # ## 训练
