@@ -105,7 +105,7 @@ def judge(labels: Labels, *, strict: bool) -> Kind | None:
 
 
 def check_shape(labels: Labels, loss: Any) -> None:  # noqa: ANN401 - the user's
-    """Numbers in a row beside scores in a column: a loss of PyTorch would compare each with each.
+    """Numbers in a row beside scores in a column, which most losses of PyTorch would compare each with each.
 
     Raises:
         InputError: They are so.
@@ -115,11 +115,11 @@ def check_shape(labels: Labels, loss: Any) -> None:  # noqa: ANN401 - the user's
         return
     owner = loss if hasattr(loss, "__name__") else type(loss)
     alike = targets.shape == shape or targets.numel() != torch.Size(shape).numel()
-    if alike or targets.numel() == 1 or not owner.__module__.startswith("torch.nn."):
+    if alike or targets.numel() == 1 or not str(owner.__module__).startswith("torch.nn."):
         return
     raise InputError(
         f"The labels have the shape {tuple(targets.shape)}, the scores {tuple(shape)}: "
-        f"{owner.__name__} would compare each with each.",
+        f"{owner.__name__} would not compare them one by one.",
         hint=f"Give the labels the shape of the scores: y.reshape({', '.join(map(str, (-1, *shape[1:])))}).",
     )
 

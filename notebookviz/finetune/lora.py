@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from torch import nn
 
@@ -17,6 +17,8 @@ from notebookviz.finetune.options import check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+_SETTINGS: Final = ("r", "lora_alpha", "lora_dropout", "target_modules", "inference_mode")
 
 
 @dataclass(slots=True)
@@ -118,9 +120,13 @@ def _takes(module: nn.Module) -> bool:
 
 
 def described(model: nn.Module) -> dict[str, Any] | None:
-    """Where LoRA stands in a model, for JSON; None where there is none."""
-    config = vars(model).get("peft_config", {}).get("default")
-    if config is None:
+    """Where LoRA stands in a model, for JSON; None without it, and for adapters that :func:`add_lora` can't make."""
+    configs = vars(model).get("peft_config")
+    config: Any = configs.get("default") if isinstance(configs, dict) and len(configs) == 1 else None
+    if type(config).__name__ != "LoraConfig":
+        return None
+    plain = replace(type(config)(), **{name: getattr(config, name) for name in _SETTINGS})
+    if config != plain:
         return None
     layers = [path for path, module in naming.modules(model) if hasattr(module, "get_base_layer")]
     return {"layers": layers, "rank": config.r, "alpha": config.lora_alpha, "dropout": config.lora_dropout}

@@ -133,7 +133,8 @@ def load_fine_tuned(
         recipes.fit_heads(model, shapes)
     else:
         raise InputError(f"model is {type(model).__name__}; a torch.nn.Module is wanted.")
-    with lora.again(model, state.get("lora")):
+    beside = state.get("lora")
+    with lora.again(model, beside if isinstance(beside, dict) else None):
         fit(model, kept.model)
         if state.get("extra"):
             model.load_state_dict(state["extra"], strict=False)

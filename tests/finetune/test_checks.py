@@ -174,8 +174,8 @@ def test_what_is_wrong_is_said_before_the_first_step(name):
 def test_a_row_of_labels_beside_a_column_of_scores_is_refused_where_the_loss_would_take_it(loss):
     numbers = torch.randn(32)
     name = getattr(loss, "__name__", "MSELoss")
-    said = rf"^The labels have the shape \(16,\), the scores \(16, 1\): {name} would compare each with each\. Give the "
-    with pytest.raises(InputError, match=said + r"labels the shape of the scores: y\.reshape\(-1, 1\)\.$"):
+    said = rf"^The labels have the shape \(16,\), the scores \(16, 1\): {name} would not compare them one by one\. "
+    with pytest.raises(InputError, match=said + r"Give the labels the shape of the scores: y\.reshape\(-1, 1\)\.$"):
         fine_tune(model(1), loader(numbers), loss=loss, verbose=False)
     fine_tune(model(1), loader(numbers[:, None]), loss=loss, epochs=1, verbose=False)
     fine_tune(model(1), loader(numbers), loss=lambda out, y: loss(out[:, 0], y), epochs=1, verbose=False)

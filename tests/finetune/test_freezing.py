@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from notebookviz import InputError, add_lora, fine_tune, freeze, train_only, unfreeze
+from notebookviz import InputError, add_lora, fine_tune, freeze, load_fine_tuned, train_only, unfreeze
 from notebookviz.finetune.blocks import find_blocks
+from notebookviz.finetune.lora import described
 from tests.finetune import digits, heads
 
 
@@ -83,6 +84,23 @@ def test_lora_learns_beside_frozen_layers_and_is_merged():
     assert torch.allclose(model(x), expected, atol=1e-5)
     assert len(learning(model)) == 4
     assert not hasattr(model, "peft_config")
+
+
+def test_an_adapter_of_another_kind_is_kept_as_it_is(tmp_path):
+    from peft import IA3Config, LoraConfig, inject_adapter_in_model
+
+    kinds = [LoraConfig(target_modules=["1"], use_rslora=True), IA3Config(target_modules=["1"], feedforward_modules=[])]
+    for number, config in enumerate(kinds):
+        model = inject_adapter_in_model(config, digits.plain())
+        assert described(model) is None
+        folder = tmp_path / str(number)
+        fine_tune(model, digits.loaders()[0], epochs=1, folder=folder, verbose=False, metrics={})
+        other = inject_adapter_in_model(config, digits.plain(seed=5))
+        found = load_fine_tuned(folder, other).model
+        assert all(torch.equal(value, model.state_dict()[name]) for name, value in found.state_dict().items())
+    plain = digits.plain()
+    add_lora(plain, "1", rank=3, alpha=5, dropout=0.1)
+    assert described(plain) == {"layers": ["1"], "rank": 3, "alpha": 5, "dropout": 0.1}
 
 
 def test_lora_is_taken_off():
