@@ -21,6 +21,7 @@ import cloudpickle
 import torch
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
+from notebookviz.capture import flow
 from notebookviz.errors import ExportError
 from notebookviz.onnx_export.tensors import TensorSpec, dtype_name, live_tensors, tensor_bytes, unwrapped
 
@@ -67,7 +68,7 @@ class Parcel:
     """The weightless copy, ready to send.
 
     Attributes:
-        pickled: The objects, each tensor replaced by its index in ``specs``.
+        pickled: The objects, each tensor replaced by its index in ``specs``, and then what was set on these.
         specs: The tensors met, in order.
         values: Values of the small tensors that travel (inputs and constants).
         devices: Devices other than the CPU that were met.
@@ -86,6 +87,7 @@ class Parcel:
                     registered.add(id(tensor))
             packer = _Packer(buffer, names, registered)
             packer.dump((model, extra))
+            packer.dump(packer.attributes())
         except ExportError:
             raise
         except RecursionError as error:
@@ -116,6 +118,10 @@ class _Packer(cloudpickle.Pickler):  # type: ignore[misc]
         self._registered = registered
         self._seen: dict[int, int] = {}
         self._kept: list[torch.Tensor] = []
+
+    def attributes(self) -> dict[int, dict[str, Any]]:
+        """What was set on the tensors that were met so far (``weight.scale``)."""
+        return {at: dict(vars(item)) for at, item in enumerate(self._kept) if not _is_fake(item) and vars(item)}
 
     def persistent_id(self, obj: object) -> int | None:
         if not isinstance(obj, torch.Tensor) or not _is_plain(obj):
@@ -186,6 +192,9 @@ class _Packer(cloudpickle.Pickler):  # type: ignore[misc]
             state = getstate(module) if getstate is not None else state
         if isinstance(state, dict):
             state = self._without_hooks(dict(state))
+        slots = dict(flow.slots(module))
+        if slots:
+            return copyreg.__newobj__, (kind,), (state, slots), None, None, _fill  # type: ignore[attr-defined]
         return copyreg.__newobj__, (kind,), state  # type: ignore[attr-defined]
 
     def _without_hooks(self, state: dict[str, Any]) -> dict[str, Any]:
@@ -209,7 +218,11 @@ def unpack(pickled: bytes, tensor: Callable[[int], torch.Tensor]) -> Any:  # noq
         pickled: Written by this program's own parent process, received over the pipe that the parent made.
         tensor: Makes the tensor with an index; called once for each.
     """
-    return _Unpacker(pickled, tensor).load()
+    unpacker = _Unpacker(pickled, tensor)
+    found = unpacker.load()
+    for index, attributes in unpacker.load().items():
+        vars(unpacker.persistent_load(index)).update(attributes)
+    return found
 
 
 class _Unpacker(pickle.Unpickler):
@@ -239,6 +252,14 @@ class _Strong:
 
 def _lock(kind: str) -> object:
     return threading.RLock() if "R" in kind else threading.Lock()
+
+
+def _fill(module: torch.nn.Module, state: tuple[Any, dict[str, Any]]) -> None:
+    """Give a module its state, and what it keeps in slots."""
+    attributes, slots = state
+    module.__setstate__(attributes)  # type: ignore[no-untyped-call]
+    for name, item in slots.items():
+        object.__setattr__(module, name, item)
 
 
 def _same(module: torch.nn.Module) -> torch.nn.Module:

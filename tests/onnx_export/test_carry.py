@@ -63,6 +63,20 @@ def test_what_cannot_travel_speaks_up_only_when_used():
         other(torch.ones(2))
 
 
+def test_what_was_set_on_a_tensor_and_slots_travel():
+    class Slotted(nn.Linear):
+        __slots__ = ("shift",)
+
+    model = Slotted(2, 2)
+    model.shift = torch.ones(2)
+    model.weight.owner, model.weight.state = model, {"scale": torch.full((2,), 3.0)}
+    made, _ = carry(model)
+    assert type(made).__slots__ == ("shift",)
+    assert torch.equal(made.shift, model.shift)
+    assert made.weight.owner is made
+    assert torch.equal(made.weight.state["scale"], torch.full((2,), 3.0))
+
+
 def test_tied_weights_stay_tied_and_parametrizations_work():
     model = Tied()
     other, parcel = carry(model)
