@@ -1,5 +1,7 @@
 """Opening by depth, stepping into a module and out again, folds in table and graph: the panel in a real browser."""
 
+import re
+
 import pytest
 import torch
 import torchvision
@@ -104,6 +106,23 @@ def test_one_module_fills_the_canvas_and_stays_so_over_a_reload(tab, deep, drawn
     expect(tab.get_by_role("button", name="Back to Sequential (Backspace)")).to_be_visible()
     tab.keyboard.press("Backspace")
     expect(tab.get_by_role("button", name="Back")).to_be_hidden()
+
+
+def test_what_opens_modules_is_absent_in_the_onnx_view_whatever_is_chosen_in_the_table(tab, deep, drawn):
+    tab.goto(deep.url)
+    drawn(tab)
+    opens = tab.get_by_role("button", name="Open and close by depth")
+    only = tab.get_by_role("button", name=re.compile("^Show only"))
+    tab.get_by_role("button", name="ONNX", exact=True).click()
+    expect(opens).to_be_hidden()
+    row(tab, "1").click()
+    tab.keyboard.press("Shift+Enter")
+    expect(tab.locator(".path")).to_have_text("Sequential›1")
+    for each in (opens, only, tab.get_by_role("button", name=re.compile("^Back to"))):
+        expect(each).to_be_hidden()
+    tab.get_by_role("button", name="Structure", exact=True).click()
+    for each in (opens, only, tab.get_by_role("button", name="Back to Sequential (Backspace)")):
+        expect(each).to_be_visible()
 
 
 def test_what_lies_elsewhere_is_stepped_out_to(tab, deep, drawn):

@@ -20,6 +20,7 @@ export class Stage {
         this._handlers = handlers;
         this._path = element('nav', { class: 'path', 'aria-label': 'Selection' });
         this._place = { inside: 0, enterable: null, outer: 0 };
+        this._structural = true;
         this._back = button({ icon: 'back', label: 'Back', class: 'tool', press: () => handlers.enter(this._place.outer) });
         this._only = button({ icon: 'only', label: 'Show only this module', class: 'tool', press: () => handlers.enter(this._place.enterable) });
         this._levels = button({ icon: 'levels', text: 'Open', label: 'Open and close by depth', class: 'tool', press: () => openMenu(this._bar, this._levels, 'Open and close by depth', handlers.levels(), KEYS) });
@@ -63,8 +64,7 @@ export class Stage {
         const outer = steps.slice(0, Math.max(0, depth)).filter(({ fold }) => !fold).pop();
         const name = steps.find(({ id }) => id === enterable)?.name;
         this._place = { inside, enterable, outer: outer ? outer.id : 0 };
-        this._levels.hidden = this._only.hidden = false;
-        this._back.hidden = inside === 0;
+        this._offer();
         this._only.disabled = enterable === null;
         say(this._back, outer ? `Back to ${outer.name} (Backspace)` : 'Back');
         say(this._only, name ? `Show only ${name} (Shift+Enter)` : 'Show only one module: select it first');
@@ -94,8 +94,13 @@ export class Stage {
 
     /** Whether what is drawn has modules that open. @param {boolean} shown */
     set structural(shown) {
-        this._levels.hidden = this._only.hidden = !shown;
-        this._back.hidden = !shown || this._place.inside === 0;
+        this._structural = shown;
+        this._offer();
+    }
+
+    _offer() {
+        this._levels.hidden = this._only.hidden = !this._structural;
+        this._back.hidden = !this._structural || this._place.inside === 0;
     }
 
     /** Which part is drawn, where there are too many nodes to draw all. @param {{from: number, boxes: number, total: number}} part */
