@@ -213,7 +213,7 @@ class Trainer:
             if self.plan.patience is not None and best and now.epoch - best.epoch >= self.plan.patience:
                 said = f"{best.name} has not improved for {self.plan.patience} epochs"
                 return f"{said}: it was {best.value:.4g} in epoch {best.epoch}.", True
-        return f"All {self.plan.epochs} epochs are done.", True
+        return f"All {self.plan.epochs} epochs are done." if self.plan.epochs > 1 else "The epoch is done.", True
 
     def _stopped(self) -> str:
         now = self.progress
