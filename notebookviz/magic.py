@@ -223,7 +223,7 @@ class NetronMagics(Magics):
         try:
             return self._named(arguments)
         except InputError:
-            if Path(arguments.target).is_dir():
+            if os.path.isdir(arguments.target):  # noqa: PTH112 (a text of any length and kind is asked for)
                 return arguments.target, []  # refused as what it is
             raise
 

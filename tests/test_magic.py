@@ -175,6 +175,7 @@ def test_onnx_proto(shell, calls):
         ("no.onnx", "'no.onnx' is neither a file in "),
         ("model --input nothere", "'nothere' did not work: NameError"),
         ("model ]", "'model ]' is neither a file in "),
+        (f"{'n' * 10_000} + 1", "NameError: name 'nnn"),
         ("model --height tall", "--height got 'tall'; it wants a whole number of pixels, at least 100."),
         ("model --height", "--height needs a value."),
         ("model --wide", "%netron does not know '--wide'; it knows --input, --input-size, --height, --browser"),

@@ -208,6 +208,22 @@ def test_what_the_functions_around_a_model_count_stays_as_it_was():
     assert (model.calls, inner.calls, log, number) == (1, 1, [1], 1)
 
 
+def test_a_variable_that_a_function_counts_in_stays_as_it_was():
+    number = 0
+
+    def count(x):
+        nonlocal number
+        number += 1
+        return x
+
+    model = nn.Identity()
+    model.forward = count
+    assert capture(model, (torch.zeros(2, 4),)).failure is None
+    assert number == 0
+    model(torch.zeros(2, 4))
+    assert number == 1
+
+
 def test_user_hooks_do_not_run_and_are_counted():
     model = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
     ran = []
