@@ -9,6 +9,10 @@ import traceback
 from typing import Any
 
 NEXT = "The full report says more; the structure view works all the same."
+PACKED = (
+    "the model holds quantised layers, whose packed weights torch.export can't read",
+    "Export the model as it was before, and quantise the file, for instance with onnxruntime.quantization.",
+)
 DECIDES = (
     "forward decides on the values of a tensor, which a graph can't do",
     "Use torch.where or torch.cond for it.",
@@ -93,6 +97,8 @@ def _cause(error: BaseException) -> tuple[str, str]:
         r"DataDependent|data-dependent|UserErrorType\.DYNAMIC_CONTROL_FLOW|Unsymbolized|unbacked", text, re.IGNORECASE
     ):
         return DECIDES
+    if "PackedParamsBase" in text:
+        return PACKED
     for item in chain:
         if type(item).__name__ == "CarryError":
             return (

@@ -49,6 +49,13 @@ def test_an_operator_without_onnx_names_operator_and_layer(in_process):
     )
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_quantised_layers_are_named(in_process):
+    model = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 2)), {nn.Linear})
+    with pytest.raises(ExportError, match="the model holds quantised layers, whose packed weights"):
+        export(model, (torch.ones(1, 4),))
+
+
 def test_what_could_not_travel_is_named(in_process):
     with pytest.raises(
         ExportError, match=r"forward uses a builtins.generator .*which can't be carried into the export process"
