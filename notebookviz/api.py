@@ -53,8 +53,8 @@ def show(  # noqa: PLR0913 - the options are keywords, and each is documented
 
     Args:
         model: A ``torch.nn.Module``, or an ``onnx.ModelProto``.
-        *inputs: Inputs of ``forward``; without any they are inferred.  A single tuple is unpacked, a single dict is
-            taken as keyword arguments when its keys are parameters of ``forward``.
+        *inputs: Inputs of ``forward``; without any they are inferred.  A single tuple is unpacked, a single dict, or
+            what a tokenizer returns, is taken as keyword arguments when its keys are parameters of ``forward``.
         input_size: Shape of the input, or a list of shapes, instead of inputs.
         dtypes: Data type, or one for each shape.
         kwargs: Keyword arguments of ``forward``.
