@@ -54,7 +54,7 @@ def run(tracer: Tracer, args: tuple[Any, ...], kwargs: dict[str, Any], seconds: 
     context = contextvars.copy_context()
     modes = _thread_state()
     worker = _Worker(lambda: context.run(_body, tracer, args, kwargs, modes))
-    with _alone(seconds), undisturbed(worker, tracer.draft.printed):
+    with _alone(seconds), undisturbed(worker, tracer.draft.printed), tracer.watching():
         try:
             worker.start()
             while not worker.done.wait(SLICE_SECONDS) and perf_counter() < tracer.deadline:

@@ -72,8 +72,14 @@ class Tracer(Scribe):
         self.truth = truth
         self.thread = 0
 
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """What a pass sets for all threads; taken back also where its own thread can't be ended."""
+        with self._strangers(), uncompiled():
+            yield
+
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Call the model; what happened is in ``draft``, whatever it raised too."""
+        """Call the model, inside :meth:`watching`; what happened is in ``draft``, whatever it raised too."""
         self.thread = threading.get_ident()
         model = self.skeleton.model
         given = self.skeleton.convert(args)
@@ -83,14 +89,7 @@ class Tracer(Scribe):
         if self.own:
             self.known.give((given, named))
         self._introduce(model, given, named)
-        with (
-            torch.set_grad_enabled(self.grad),
-            self._tensors_are(),
-            self._strangers(),
-            uncompiled(),
-            Dispatch(self),
-            Functions(self),
-        ):
+        with torch.set_grad_enabled(self.grad), self._tensors_are(), Dispatch(self), Functions(self):
             try:
                 result = model(*given, **named)
             except BaseException as error:  # noqa: BLE001 (SystemExit too is only a failed pass)

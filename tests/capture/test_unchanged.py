@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import random
+import threading
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch._dynamo import eval_frame
 from torch.nn.parameter import is_lazy
 
 from notebookviz.capture import capture
@@ -63,6 +65,7 @@ def surroundings():
         torch.is_autocast_enabled("cpu"),
         len(nn.modules.module._global_forward_hooks),
         len(nn.modules.module._global_forward_pre_hooks),
+        eval_frame._stance,
     )
 
 
@@ -103,6 +106,31 @@ def test_training_after_a_look_is_bit_identical(name):
     expected_losses, expected = three_steps(other, small, kwargs)
     assert losses == expected_losses
     assert all(torch.equal(tensors[key], expected[key]) for key in expected)
+
+
+class Waits(nn.Module):
+    """Waits in code that no exception reaches."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun, self.end = threading.Event(), threading.Event()
+
+    def forward(self, x):
+        self.begun.set()
+        self.end.wait(60)
+        return x
+
+
+def test_a_pass_that_can_not_be_ended_leaves_nothing_set():
+    model = Waits()
+    around = surroundings()
+    recording = capture(model, (torch.zeros(2, 4),), seconds_limit=1)
+    try:
+        assert model.begun.is_set()
+        assert recording.failure.kind == "timeout"
+        assert surroundings() == around
+    finally:
+        model.end.set()
 
 
 class Keeps(nn.Module):
