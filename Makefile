@@ -20,6 +20,8 @@ lab: $(VENV)/.notebook ## Open JupyterLab on notebooks/
 notebooks: $(VENV)/.test ## Write the notebooks, English and Chinese, from notebooks/source/
 	$(BIN)/python tools/notebooks.py
 
+# Two workers' threads of PyTorch would wait for each other, spinning.
+test: export OMP_NUM_THREADS ?= 1
 test: $(VENV)/.test $(VENV)/.browser ## Install what tests need (the browser too) and run them all
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
