@@ -10,6 +10,8 @@ from contextlib import suppress
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from torch.utils.weak import WeakIdKeyDictionary
+
 from notebookviz.errors import InputError, NotebookvizError
 from notebookviz.finetune.running import is_training, stop_training
 from notebookviz.finetune.story import Story
@@ -17,7 +19,7 @@ from notebookviz.finetune.watching import watch
 from notebookviz.serving.protocol import Answer, Method
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, MutableMapping
 
     from torch import nn
 
@@ -48,7 +50,7 @@ class _Course:
             tab.hear(run)
 
 
-_courses: Final[weakref.WeakKeyDictionary[nn.Module, _Course]] = weakref.WeakKeyDictionary()
+_courses: Final[MutableMapping[nn.Module, _Course]] = WeakIdKeyDictionary()
 _guard: Final = threading.Lock()
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING, Final
-from weakref import WeakKeyDictionary
+
+from torch.utils.weak import WeakIdKeyDictionary  # by identity: a model's own __eq__ says nothing here
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
     from torch import nn
     from typing_extensions import Self
 
@@ -50,7 +53,7 @@ class Turn:
             self._lock.release()
 
 
-_locks: Final[WeakKeyDictionary[nn.Module, Turn]] = WeakKeyDictionary()
+_locks: Final[MutableMapping[nn.Module, Turn]] = WeakIdKeyDictionary()
 _guard: Final = threading.Lock()
 
 

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from torch.utils.weak import WeakIdKeyDictionary
+
 from notebookviz.finetune.events import Callback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, MutableMapping
 
     from torch import nn
 
@@ -51,7 +53,7 @@ class Watcher(Callback):
         """A training that had started raised."""
 
 
-_watchers: Final[weakref.WeakKeyDictionary[nn.Module, weakref.WeakSet[Watcher]]] = weakref.WeakKeyDictionary()
+_watchers: Final[MutableMapping[nn.Module, weakref.WeakSet[Watcher]]] = WeakIdKeyDictionary()
 _guard: Final = threading.Lock()
 
 

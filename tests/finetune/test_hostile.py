@@ -19,8 +19,10 @@ from notebookviz.finetune.running import is_training
 from notebookviz.finetune.settings import Settings
 from notebookviz.finetune.sources import find_sources
 from notebookviz.finetune.trying import LearningRates
+from notebookviz.finetune.watching import Watcher, watch, watched
 from notebookviz.serving.protocol import answer
 from notebookviz.training import TrainingTab
+from notebookviz.turns import lock_of
 
 
 class Own(Dataset):
@@ -247,3 +249,37 @@ def test_one_label_that_is_true_or_false_is_measured():
     data = TensorDataset(torch.tensor([[-1.0], [1.0], [1.0], [1.0]]), torch.tensor([0.0, 1.0, 1.0, 0.0]))
     found = evaluate(nn.Identity(), DataLoader(data, 2), task="multi-label")
     assert (found.metrics["accuracy"], found.classes[0].recall) == (0.75, 1.0)
+
+
+class Incomparable(nn.Linear):
+    """Raises when it is compared; all have one hash."""
+
+    def __eq__(self, other):
+        raise ValueError("not comparable")
+
+    def __hash__(self):
+        return 1
+
+
+class Alike(Incomparable):
+    """Says that it is any other."""
+
+    def __eq__(self, other):
+        return True
+
+    __hash__ = Incomparable.__hash__
+
+
+@pytest.mark.parametrize("kind", [Incomparable, Alike])
+def test_models_are_told_apart_whatever_they_say_of_themselves(kind):
+    first, second = kind(2, 2), kind(2, 2)
+    tabs = [TrainingTab(lambda model=model: model, lambda: None) for model in (first, second, first)]
+    assert len({id(tab._course) for tab in tabs}) == 2
+    assert tabs[0]._course is tabs[2]._course
+    assert lock_of(first) is lock_of(first) is not lock_of(second)
+    watchers = Watcher(), Watcher()
+    for model, watcher in zip((first, second), watchers, strict=True):
+        watch(model, watcher)
+    with watched(first) as found:
+        assert watchers[0] in found
+        assert watchers[1] not in found
