@@ -75,6 +75,7 @@ class Draft:
         awaited: How many tensors of lazy layers were given a shape.
         printed: What forward printed.
         returned: The class of what forward returned.
+        elsewhere: The ``id`` of each module that ran in a thread which forward began.
         reads: Where Python read values that were not there.
         genuine: Whether PyTorch itself raises what the pass ended with.
         stray: The index that its table does not hold.
@@ -92,6 +93,7 @@ class Draft:
     awaited: int = 0
     printed: Printed = field(default_factory=Printed)
     returned: str = ""
+    elsewhere: set[int] = field(default_factory=set)
     reads: list[Place | None] = field(default_factory=list)
     genuine: bool = False
     stray: Stray | None = None

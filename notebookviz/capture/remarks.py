@@ -29,13 +29,18 @@ def remarks(draft: Draft, skeleton: Skeleton, registered: set[int]) -> Iterator[
         registered: The ``id`` of each of its modules that it knows of.
 
     Yields:
-        A sentence for costs that are not known, weights that are packed away, modules that are not registered, a
-        forward that returns no tensor, lazy layers, hooks that were left out and lines that forward printed.
+        A sentence for costs that are not known, modules that were not followed, weights that are packed away, modules
+        that are not registered, a forward that returns no tensor, lazy layers, hooks that were left out and lines that
+        forward printed.
     """
     unknown = Counter(operators.label(entry.type) for entry in draft.entries if "uncounted" in entry.marks)
     if unknown:
         names = _listed([_times(name, count) for name, count in unknown.items()])
         yield f"MACs leave out {names}: no formula is known."
+    places = [path or "the model" for path, module in naming.modules(skeleton.model) if id(module) in draft.elsewhere]
+    if places:
+        ran = "1 module ran" if len(places) == 1 else f"{len(places):,} modules ran"
+        yield f"{ran} in threads that forward began ({_listed(places)}), so the graph and the MACs lack them."
     packed = sum(_is_packed(module) for module in skeleton.modules)
     if packed:
         holds = "1 quantised layer holds" if packed == 1 else f"{packed:,} quantised layers hold"

@@ -102,6 +102,7 @@ class Tracer(Scribe):
     def call(self, module: nn.Module, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Run one module's forward in place of ``Module.__call__``."""
         if threading.get_ident() != self.thread:
+            self.draft.elsewhere.add(id(module))
             return run_forward(module, args, kwargs)
         self.check()
         with torch._C.DisableTorchFunction():  # noqa: SLF001 (what is asked of tensors here is not the model's doing)

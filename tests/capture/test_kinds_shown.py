@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -113,6 +114,17 @@ def test_what_forward_prints_is_said_and_not_shown(capsys):
     one = capture(Calls(lambda _, x: (print("<b>once</b>"), x)[1]), (X,))  # noqa: T201
     assert one.notes == ("forward printed 1 line, which is not shown: <b>once</b>",)
     assert capsys.readouterr().out == ""
+
+
+def test_modules_in_threads_of_forward_are_said_to_be_missing():
+    def apart(model, x):
+        with ThreadPoolExecutor(2) as pool:
+            return sum(pool.map(lambda layer: layer(x), (model.left, model.right)))
+
+    recording = capture(Calls(apart, left=nn.Linear(4, 4), right=nn.Linear(4, 4)), (X,))
+    assert recording.failure is None
+    sentence = "2 modules ran in threads that forward began (left, right), so the graph and the MACs lack them."
+    assert sentence in recording.notes
 
 
 def test_modules_in_a_plain_list_have_names_and_are_said_to_be_missing():
