@@ -20,10 +20,10 @@ lab: $(VENV)/.notebook ## Open JupyterLab on notebooks/
 notebooks: $(VENV)/.test ## Write the notebooks, English and Chinese, from notebooks/source/
 	$(BIN)/python tools/notebooks.py
 
-# Two workers' threads of PyTorch would wait for each other, spinning.
+# Three workers, since those with a browser wait half of their time; PyTorch's threads would wait for each other, spinning.
 test: export OMP_NUM_THREADS ?= 1
 test: $(VENV)/.test $(VENV)/.browser ## Install what tests need (the browser too) and run them all
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 check: lint ## Formatting, lint, types, import directions, quick tests
 	$(BIN)/python -m pytest -q -m 'not (slow or browser or jupyter)'
