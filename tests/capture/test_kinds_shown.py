@@ -162,6 +162,8 @@ def test_modules_that_are_no_part_of_the_model():
     made, kept = recording.notes
     assert made == "LayerNorm: made anew in each forward pass, so never trained. Make it in __init__."
     assert kept.startswith("1 module runs but is not registered (Linear): model.parameters() lacks 20 parameters.")
+    assert not nn.modules.module._global_forward_hooks
+    assert not nn.modules.module._global_forward_pre_hooks
 
 
 def test_a_loss_made_in_forward_is_nothing_to_register_but_dropout_is():
